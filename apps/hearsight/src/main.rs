@@ -1,0 +1,2 @@
+//! The `hearsight` command.
+fn main() {}

@@ -1,0 +1,10 @@
+//! What flows through Hearsight and how it flows.
+//!
+//! Knows time, media types, stages, links, graphs and a simulator. Must not know any codec, model, shader, socket or
+//! clock: every moment is an argument, so a day passes in a second in a test. Start at [`stage`], then [`graph`].
+#![forbid(unsafe_code)]
+
+pub mod media;
+pub mod stage;
+pub mod stamped;
+pub mod time;
