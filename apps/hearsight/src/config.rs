@@ -1,0 +1,336 @@
+//! The settings of the program: `hearsight.toml` documents every key, and gives each a flag and an environment variable.
+//!
+//! Defaults < file < environment < flags. Unknown names are refused with the nearest valid one; values are checked here,
+//! so that whoever holds a [`Config`] need not.
+
+mod check;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgMatches};
+
+pub use settings::Source;
+use settings::{Key, Settings};
+
+/// Where a file is looked for when none is named, the first that exists.
+const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
+/// More than a hundred times what a file with every key takes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Every setting, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Addresses and certificates.
+    pub listen: Listen,
+    /// What a stranger may take.
+    pub limits: Limits,
+    /// Libraries and models.
+    pub assets: Assets,
+    /// The pool of recogniser processes.
+    pub recognise: Recognise,
+    /// The engines' threads.
+    pub engine: Engine,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The sample talk.
+    pub demo: Demo,
+}
+
+/// Addresses and certificates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// Plain HTTP, always a loopback address.
+    pub http: Option<SocketAddr>,
+    /// HTTPS.
+    pub https: Option<SocketAddr>,
+    /// The one socket for all media.
+    pub udp: SocketAddr,
+    /// Where browsers reach this machine, when it is not one of its own addresses.
+    pub public_address: Option<IpAddr>,
+    /// Certificate chain and private key, both PEM files; none: one is made and kept in `state`.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Folder for what must outlive a restart; it may not exist yet.
+    pub state: PathBuf,
+}
+
+/// What a stranger may take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Sessions at a time.
+    pub sessions: usize,
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// From the offer to the first media.
+    pub connect: std::time::Duration,
+}
+
+/// Libraries and models; whether they are there and whole is for those who load them to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assets {
+    /// The folder that set-up filled.
+    pub deps: PathBuf,
+    /// The shared library.
+    pub onnxruntime: PathBuf,
+    /// The model file.
+    pub silero: PathBuf,
+    /// The model folder.
+    pub pocketsphinx: PathBuf,
+}
+
+/// The pool of recogniser processes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recognise {
+    /// At most.
+    pub workers: usize,
+    /// Kept ready; at most `workers`.
+    pub warm: usize,
+}
+
+/// The engines' threads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Engine {
+    /// None: as many as there are cores.
+    pub threads: Option<std::num::NonZeroUsize>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// Events less severe are dropped.
+    pub level: tracing::Level,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The sample talk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demo {
+    /// How many times it is played.
+    pub loops: u32,
+    /// 16 kHz mono WAV.
+    pub talk: PathBuf,
+}
+
+/// What the program was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve until stopped.
+    Serve,
+    /// Serve, play the sample talk to the server, then keep serving.
+    Demo,
+    /// Print this text: the settings in force, as TOML.
+    Config(String),
+    /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
+    RecogniseWorker(PathBuf),
+}
+
+/// Why the program can't start with these settings. The text is for people: it names the field and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Wrong flags, or help or the version was asked for: [`clap::Error::exit`] prints it and chooses the status.
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// A file that was named, or found, can't be read.
+    #[error("can't read the settings file {}: {problem}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        problem: String,
+    },
+    /// A file is not TOML.
+    #[error("{} is not valid TOML: {problem}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// With line and column.
+        problem: String,
+    },
+    /// Nothing has this name.
+    #[error("unknown setting {name} ({source_of}); did you mean {nearest}?")]
+    Unknown {
+        /// As it was written.
+        name: String,
+        /// Where it was written.
+        source_of: Source,
+        /// The valid name most like it.
+        nearest: String,
+    },
+    /// A value that won't do.
+    #[error(transparent)]
+    Value(#[from] Box<BadValue>),
+}
+
+/// A value that won't do, and what would.
+#[derive(Debug, thiserror::Error)]
+#[error("{field} = {given:?} ({source_of}): {problem}; {remedy}")]
+pub struct BadValue {
+    /// The dotted name.
+    pub field: String,
+    /// The value.
+    pub given: String,
+    /// Where it was given.
+    pub source_of: Source,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// What surrounds the program: given, so that tests need not change the process.
+#[derive(Clone, Debug, Default)]
+struct Surroundings {
+    variables: Vec<(String, String)>,
+    files: Vec<PathBuf>,
+}
+
+/// Reads flags (`args` with the program's name first), the process's environment and the settings file.
+pub fn load<I, T>(args: I) -> Result<(Config, Command), ConfigError>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    // A variable that is not Unicode can't be one of ours with a sensible value; a lossy value fails its own check.
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .collect();
+    load_within(
+        args,
+        Surroundings {
+            variables,
+            files: FILES.map(PathBuf::from).to_vec(),
+        },
+    )
+}
+
+fn load_within<I, T>(args: I, around: Surroundings) -> Result<(Config, Command), ConfigError>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let keys = settings::keys();
+    let mut program = program(&keys);
+    let matches = program.try_get_matches_from_mut(args)?;
+    let (name, flags) = matches.subcommand().expect("clap requires a subcommand");
+    let mut settings = Settings::defaults(keys.clone());
+    if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
+        return Ok((
+            check::config(&settings, &around.variables)?,
+            Command::RecogniseWorker(model.clone()),
+        ));
+    }
+    if let Some((path, text)) = file(flags, &around.files)? {
+        settings.merge_file(&path, &text)?;
+    }
+    settings.merge_variables(around.variables.iter().cloned())?;
+    for key in &keys {
+        if let Some(text) = flags.get_one::<String>(&key.dotted()) {
+            settings.merge_flag(key, text)?;
+        }
+    }
+    let config = check::config(&settings, &around.variables)?;
+    let command = match name {
+        "demo" => Command::Demo,
+        "config" => Command::Config(settings.effective()),
+        _ => Command::Serve,
+    };
+    Ok((config, command))
+}
+
+/// The settings file: the one that was named, else the first that exists.
+fn file(flags: &ArgMatches, searched: &[PathBuf]) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let named = flags.get_one::<PathBuf>("config").cloned();
+    let Some(path) = named.or_else(|| searched.iter().find(|path| path.exists()).cloned()) else {
+        return Ok(None);
+    };
+    match read(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) => Err(ConfigError::Unreadable {
+            path,
+            problem: error.to_string(),
+        }),
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(std::io::Error::other("it is longer than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// The command line: a flag for every key, its help the comment above the key.
+fn program(keys: &[Key]) -> clap::Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Settings file [default: ./hearsight.toml, then /etc/hearsight/hearsight.toml]");
+    let flags = keys.iter().map(|key| {
+        let summary = key.help.split_once(". ").map_or(key.help.as_str(), |(first, _)| first);
+        Arg::new(key.dotted())
+            .long(key.flag())
+            .value_name(key.kind().replace(' ', "-").to_uppercase())
+            .help(format!(
+                "{} [default: {}]",
+                summary.trim_end_matches('.'),
+                key.default.to_string().trim()
+            ))
+            .long_help(format!(
+                "{} [default: {}, variable: {}]",
+                key.help,
+                key.default.to_string().trim(),
+                key.variable()
+            ))
+            .help_heading(format!("[{}]", key.section))
+            // The check of the value's range gives the better error.
+            .allow_hyphen_values(true)
+    });
+    let flags: Vec<Arg> = std::iter::once(config).chain(flags).collect();
+    let model = Arg::new("model")
+        .required(true)
+        .value_parser(clap::value_parser!(PathBuf));
+    clap::Command::new("hearsight")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Hears and sees what a browser sends, live, and shows the latency of every step")
+        .after_help(
+            "Every flag is also a key of hearsight.toml and an environment variable; `hearsight config` shows them.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            clap::Command::new("serve")
+                .about("Serve the page and WHIP until stopped")
+                .args(flags.clone()),
+        )
+        .subcommand(
+            clap::Command::new("demo")
+                .about("Serve, play a sample talk through a real WebRTC connection, then keep serving")
+                .args(flags.clone()),
+        )
+        .subcommand(
+            clap::Command::new("config")
+                .about("Print the settings in force, as TOML")
+                .args(flags),
+        )
+        .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
+}

@@ -1,0 +1,379 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::settings::{DEFAULTS, keys};
+use super::*;
+
+/// A scratch folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("hearsight-config-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+    fn file(&self, text: &str) -> PathBuf {
+        let path = self.0.join("hearsight.toml");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn around(variables: &[(&str, &str)], file: Option<PathBuf>) -> Surroundings {
+    let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    Surroundings {
+        variables: variables.iter().map(own).collect(),
+        files: file.into_iter().collect(),
+    }
+}
+
+fn loaded(flags: &[&str], surroundings: Surroundings) -> Result<(Config, Command), ConfigError> {
+    load_within(["hearsight", "serve"].iter().chain(flags), surroundings)
+}
+
+fn refused(flags: &[&str], surroundings: Surroundings) -> String {
+    loaded(flags, surroundings).expect_err("it must be refused").to_string()
+}
+
+/// Another valid value for every key.
+fn others(pem: &str) -> Vec<(&'static str, String)> {
+    let text = |value: &str| format!("{value:?}");
+    vec![
+        ("listen.http", text("127.0.0.1:9000")),
+        ("listen.https", text("[::1]:8443")),
+        ("listen.udp", text("0.0.0.0:9001")),
+        ("listen.public_address", text("203.0.113.7")),
+        ("listen.certificate", text(pem)),
+        ("listen.key", text(pem)),
+        ("listen.state", text("kept")),
+        ("limits.sessions", "3".into()),
+        ("limits.body_kib", "32".into()),
+        ("limits.connect_s", "5".into()),
+        ("assets.deps", text("elsewhere")),
+        ("assets.onnxruntime", text("a.so")),
+        ("assets.silero", text("b.onnx")),
+        ("assets.pocketsphinx", text("c")),
+        ("recognise.workers", "7".into()),
+        ("recognise.warm", "2".into()),
+        ("engine.threads", "2".into()),
+        ("log.level", text("debug")),
+        ("log.format", text("json")),
+        ("demo.loops", "4".into()),
+        ("demo.talk", text("d.wav")),
+    ]
+}
+
+#[test]
+fn every_key_is_documented_and_has_a_flag_and_a_variable_of_its_own() {
+    let keys = keys();
+    assert!(
+        keys.iter().all(|key| key.help.len() > 20 && key.help.ends_with('.')),
+        "a comment above every key"
+    );
+    let flags: BTreeSet<_> = keys.iter().map(Key::flag).collect();
+    let variables: BTreeSet<_> = keys.iter().map(Key::variable).collect();
+    assert_eq!((flags.len(), variables.len()), (keys.len(), keys.len()));
+    program(&keys).debug_assert();
+}
+
+#[test]
+fn every_key_is_set_alike_by_file_environment_and_flag() {
+    let folder = Folder::new("alike");
+    let pem = folder.0.join("cert.pem");
+    std::fs::write(&pem, "").unwrap();
+    let others = others(pem.to_str().unwrap());
+    let documented: BTreeSet<_> = keys().iter().map(Key::dotted).collect();
+    assert_eq!(
+        others
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect::<BTreeSet<_>>(),
+        documented
+    );
+
+    let (defaults, _) = loaded(&[], around(&[], None)).unwrap();
+    let mut text = String::new();
+    let (mut variables, mut flags) = (Vec::new(), Vec::new());
+    for (key, (name, value)) in keys().iter().zip(&others) {
+        assert_eq!(key.dotted(), *name, "the table is in the file's order");
+        let bare = value.trim_matches('"').to_owned();
+        text += &format!("{name} = {value}\n");
+        variables.push((key.variable(), bare.clone()));
+        flags.push(format!("--{}", key.flag()));
+        flags.push(bare);
+    }
+    let by_file = loaded(&[], around(&[], Some(folder.file(&text)))).unwrap().0;
+    let by_variables = loaded(
+        &[],
+        Surroundings {
+            variables,
+            files: vec![],
+        },
+    )
+    .unwrap()
+    .0;
+    let by_flags = loaded(&flags.iter().map(String::as_str).collect::<Vec<_>>(), around(&[], None))
+        .unwrap()
+        .0;
+    assert_eq!(by_file, by_variables);
+    assert_eq!(by_file, by_flags);
+    let differences = [
+        by_file.listen.http != defaults.listen.http,
+        by_file.listen.https != defaults.listen.https,
+        by_file.listen.udp != defaults.listen.udp,
+        by_file.listen.public_address != defaults.listen.public_address,
+        by_file.listen.certificate == Some((pem.clone(), pem.clone())),
+        by_file.listen.state != defaults.listen.state,
+        by_file.limits.sessions == 3 && by_file.limits.body_bytes == 32 * 1024 && by_file.limits.connect.as_secs() == 5,
+        by_file.assets.deps == Path::new("elsewhere") && by_file.assets.onnxruntime == Path::new("a.so"),
+        by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
+        by_file.recognise == Recognise { workers: 7, warm: 2 },
+        by_file.engine != defaults.engine,
+        by_file.log
+            == Log {
+                level: tracing::Level::DEBUG,
+                format: LogFormat::Json,
+            },
+        by_file.demo
+            == Demo {
+                loops: 4,
+                talk: PathBuf::from("d.wav"),
+            },
+    ];
+    assert_eq!(differences, [true; 13]);
+}
+
+#[test]
+fn flags_override_the_environment_which_overrides_the_file() {
+    let folder = Folder::new("precedence");
+    let path = folder.file("[limits]\nsessions = 1\nbody_kib = 11\nconnect_s = 1\n");
+    let variables = [("HEARSIGHT_LIMITS_BODY_KIB", "12"), ("HEARSIGHT_LIMITS_CONNECT_S", "2")];
+    let (config, _) = loaded(&["--limits-connect-s", "3"], around(&variables, Some(path))).unwrap();
+    assert_eq!(
+        (
+            config.limits.sessions,
+            config.limits.body_bytes,
+            config.limits.connect.as_secs()
+        ),
+        (1, 12 * 1024, 3)
+    );
+}
+
+#[test]
+fn a_named_file_is_read_instead_of_the_one_found_and_must_exist() {
+    let (found, named) = (Folder::new("found"), Folder::new("named"));
+    let found = found_file(&found, 2);
+    let path = found_file(&named, 5);
+    let path = path.to_str().unwrap();
+    let (config, _) = loaded(&["--config", path], around(&[], Some(found.clone()))).unwrap();
+    assert_eq!(config.limits.sessions, 5);
+    let missing = format!("{path}.missing");
+    let error = refused(&["--config", &missing], around(&[], Some(found)));
+    assert!(error.contains(&missing), "{error}");
+}
+
+fn found_file(folder: &Folder, sessions: u32) -> PathBuf {
+    folder.file(&format!("[limits]\nsessions = {sessions}\n"))
+}
+
+#[test]
+fn unknown_keys_are_refused_with_their_line_and_the_nearest_valid_one() {
+    let folder = Folder::new("unknown");
+    let in_file = |text: &str| refused(&[], around(&[], Some(folder.file(text))));
+    let error = in_file("[listen]\nhttp = \"127.0.0.1:1\"\nhtpps = \"\"\n");
+    assert!(
+        error.contains("listen.htpps") && error.contains("line 3") && error.contains("listen.https?"),
+        "{error}"
+    );
+    let error = in_file("\n[limit]\nsessions = 1\n");
+    assert!(
+        error.contains("unknown setting limit") && error.contains("line 2") && error.contains("limits?"),
+        "{error}"
+    );
+    let error = in_file("sessions = 1\n");
+    assert!(error.contains("unknown setting sessions"), "{error}");
+    let error = in_file("[[log]]\nlevel = \"info\"\n");
+    assert!(error.starts_with("log =") && error.contains("write [log]"), "{error}");
+    let error = in_file("[log.level]\ndeep = 1\n");
+    assert!(error.contains("log.level"), "{error}");
+    let error = refused(&[], around(&[("HEARSIGHT_LISTEN_HTPP", "x")], None));
+    assert!(
+        error.contains("HEARSIGHT_LISTEN_HTPP") && error.contains("HEARSIGHT_LISTEN_HTTP?"),
+        "{error}"
+    );
+    let error = refused(&[], around(&[("HEARSIGHT_LISTN_UDP", "x")], None));
+    assert!(error.contains("HEARSIGHT_LISTEN_UDP?"), "{error}");
+    let error = refused(&["--listen-htttp", "x"], around(&[], None));
+    assert!(error.contains("--listen-http"), "{error}");
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    let others = [
+        ("HEARSIGHT_SERVICE_HOST", "10.0.0.1"),
+        ("HEARSIGHT_PORT", "tcp://10.0.0.1:80"),
+        ("LISTEN_HTTP", "x"),
+    ];
+    assert!(loaded(&[], around(&others, None)).is_ok());
+    assert!(
+        loaded(
+            &[],
+            around(&[("HEARSIGHT_STARTED", "1"), ("HEARSIGHT_EVAL", "x")], None)
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn the_folder_of_set_up_is_found_by_its_short_variable_unless_the_full_one_is_given() {
+    let short = ("HEARSIGHT_DEPS", "short");
+    let full = ("HEARSIGHT_ASSETS_DEPS", "full");
+    let deps = |variables: &[(&str, &str)]| loaded(&[], around(variables, None)).unwrap().0.assets;
+    assert_eq!(
+        deps(&[short]).onnxruntime,
+        PathBuf::from("short/onnxruntime/libonnxruntime.so")
+    );
+    assert_eq!(deps(&[short, full]).deps, PathBuf::from("full"));
+    assert_eq!(deps(&[full, short]).deps, PathBuf::from("full"));
+}
+
+#[test]
+fn bad_values_are_refused_with_field_source_and_remedy() {
+    let cases: [(&[&str], &str, &str); 15] = [
+        (
+            &["--listen-http", "localhost"],
+            "listen.http",
+            "an IP address and a port",
+        ),
+        (&["--listen-http", "0.0.0.0:80"], "listen.http", "listen.https"),
+        (&["--listen-http", ""], "listen.http", "set listen.http or listen.https"),
+        (&["--listen-https", "0.0.0.0:8443"], "listen.udp", "0.0.0.0:8189"),
+        (&["--listen-udp", ""], "listen.udp", "an IP address and a port"),
+        (
+            &["--listen-public-address", "example.org"],
+            "listen.public_address",
+            "without a port",
+        ),
+        (
+            &["--listen-public-address", "0.0.0.0"],
+            "listen.public_address",
+            "browsers use",
+        ),
+        (
+            &["--listen-certificate", "/does/not/exist"],
+            "listen.certificate",
+            "PEM file",
+        ),
+        (&["--limits-sessions", "0"], "limits.sessions", "from 1 to 1000"),
+        (&["--limits-sessions", "-5"], "limits.sessions", "from 1 to 1000"),
+        (&["--limits-sessions", "many"], "limits.sessions", "the default is 16"),
+        (
+            &["--limits-body-kib", "99999999999999999999"],
+            "limits.body_kib",
+            "whole number",
+        ),
+        (&["--recognise-warm", "9"], "recognise.warm", "raise recognise.workers"),
+        (&["--log-level", "loud"], "log.level", "error, warn, info"),
+        (&["--assets-deps", ""], "assets.deps", "make setup"),
+    ];
+    for (flags, field, remedy) in cases {
+        let error = refused(flags, around(&[], None));
+        assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
+    }
+    let folder = Folder::new("kind");
+    let error = refused(&[], around(&[], Some(folder.file("[limits]\nsessions = \"3\"\n"))));
+    assert!(
+        error.contains("limits.sessions") && error.contains("line 2") && error.contains("whole number"),
+        "{error}"
+    );
+    let error = refused(&[], around(&[], Some(folder.file("[limits\n"))));
+    assert!(error.contains("not valid TOML") && error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn hostile_files_are_errors_and_never_panics() {
+    let folder = Folder::new("hostile");
+    for seed in 0..500 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut bytes = DEFAULTS.as_bytes().to_vec();
+        for _ in 0..random.usize(1..8) {
+            let at = random.usize(..bytes.len());
+            match random.u8(..3) {
+                0 => bytes[at] = random.u8(..),
+                1 => drop(bytes.splice(at..at, std::iter::repeat_n(random.u8(..), random.usize(..40)))),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let path = folder.0.join("hearsight.toml");
+        std::fs::write(&path, &bytes).unwrap();
+        let _ = loaded(&[], around(&[], Some(path)));
+    }
+    let long = "#".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1);
+    let error = refused(&[], around(&[], Some(folder.file(&long))));
+    assert!(error.contains("longer than"), "{error}");
+}
+
+#[test]
+fn the_settings_in_force_are_printed_as_a_file_that_gives_them_again() {
+    let folder = Folder::new("printed");
+    let variables = [("HEARSIGHT_LOG_LEVEL", "warn")];
+    let args = ["hearsight", "config", "--demo-loops", "9"];
+    let (config, command) = load_within(args, around(&variables, None)).unwrap();
+    let Command::Config(text) = command else {
+        panic!("{command:?}")
+    };
+    assert!(text.contains("loops = 9 # from --demo-loops\n"), "{text}");
+    assert!(text.contains("level = \"warn\" # from HEARSIGHT_LOG_LEVEL\n"), "{text}");
+    assert_eq!(loaded(&[], around(&[], Some(folder.file(&text)))).unwrap().0, config);
+    let (_, plain) = load_within(["hearsight", "config"], around(&[], None)).unwrap();
+    assert_eq!(plain, Command::Config(DEFAULTS.to_owned()));
+}
+
+#[test]
+fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
+    let bad = || around(&[("HEARSIGHT_LISTEN_HTPP", "x")], None);
+    let worker = load_within(["hearsight", "recognise-worker", "model"], bad())
+        .unwrap()
+        .1;
+    assert_eq!(worker, Command::RecogniseWorker(PathBuf::from("model")));
+    assert!(load_within(["hearsight", "demo"], bad()).is_err());
+    assert_eq!(
+        load_within(["hearsight", "demo"], around(&[], None)).unwrap().1,
+        Command::Demo
+    );
+    assert_eq!(
+        load_within(["hearsight", "serve"], around(&[], None)).unwrap().1,
+        Command::Serve
+    );
+    assert!(matches!(
+        load_within(["hearsight"], around(&[], None)),
+        Err(ConfigError::Usage(_))
+    ));
+    let Err(ConfigError::Usage(help)) = load_within(["hearsight", "serve", "--help"], around(&[], None)) else {
+        panic!("help is asked for")
+    };
+    let help = help.to_string();
+    assert!(
+        help.contains("--listen-http") && help.contains("HEARSIGHT_LISTEN_HTTP") && help.contains("[listen]"),
+        "{help}"
+    );
+}
+
+#[test]
+fn the_state_folder_follows_the_service_manager_then_the_user() {
+    let state = |variables: &[(&str, &str)]| loaded(&[], around(variables, None)).unwrap().0.listen.state;
+    let home = ("HOME", "/h");
+    assert_eq!(state(&[home]), PathBuf::from("/h/.local/state/hearsight"));
+    assert_eq!(state(&[home, ("XDG_STATE_HOME", "/x")]), PathBuf::from("/x/hearsight"));
+    assert_eq!(
+        state(&[home, ("STATE_DIRECTORY", "/s"), ("XDG_STATE_HOME", "/x")]),
+        PathBuf::from("/s")
+    );
+}
