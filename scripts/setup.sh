@@ -7,8 +7,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 purpose=${1:-run}
-# cmake: PocketSphinx, Opus. clang, libclang-dev: bindings to libavcodec. flite: speaks the sample talk.
-packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev libavutil-dev flite"
+# cmake: PocketSphinx, Opus. clang, libclang-dev: bindings to libavcodec and libavformat. flite: speaks the sample talk.
+packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavutil-dev flite"
 case $purpose in
 run) ;;
 test) packages="$packages chromium ffmpeg" ;;
@@ -66,7 +66,7 @@ else
     for tool in cc c++ cmake pkg-config clang flite; do
         command -v "$tool" >/dev/null 2>&1 || absent="$absent $tool"
     done
-    for library in libavcodec libavutil; do
+    for library in libavcodec libavformat libavutil; do
         pkg-config --exists "$library" 2>/dev/null || absent="$absent $library-headers"
     done
     if [ "$purpose" = test ]; then

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, DocumentMut, Item, Value};
 
@@ -152,7 +152,7 @@ impl Settings {
     }
 
     /// Takes every key of a file; unknown ones and values of the wrong kind are refused.
-    pub(super) fn merge_file(&mut self, path: &PathBuf, text: &str) -> Result<(), ConfigError> {
+    pub(super) fn merge_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         let document = Document::parse(text).map_err(|error| ConfigError::Syntax {
             path: path.clone(),
             problem: error.to_string(),
@@ -167,7 +167,7 @@ impl Settings {
                 .count()
         };
         for (section, item) in document.iter() {
-            let source = Source::File(path.clone(), line_at(document.key(section).and_then(|key| key.span())));
+            let source = Source::File(path.to_path_buf(), line_at(document.key(section).and_then(|key| key.span())));
             if !self.keys.iter().any(|key| key.section == section) {
                 return Err(self.unknown(section, source));
             }
@@ -181,7 +181,7 @@ impl Settings {
                 })));
             };
             for (name, item) in table.iter() {
-                let source = Source::File(path.clone(), line_at(table.key(name).and_then(|key| key.span())));
+                let source = Source::File(path.to_path_buf(), line_at(table.key(name).and_then(|key| key.span())));
                 self.take_item(section, name, item, source)?;
             }
         }
