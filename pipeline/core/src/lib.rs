@@ -5,6 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod media;
+pub mod schedule;
+pub mod gate;
+pub mod link;
+pub mod meter;
 pub mod stage;
 pub mod stamped;
 pub mod time;
