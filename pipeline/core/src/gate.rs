@@ -1,5 +1,6 @@
 //! Budgets, and admission at the door: slow work is refused while it would be late, before any of it is spent.
 
+use crate::stage::{Engine, Fault, Lost, Outbox, Signal, Wake};
 use crate::time::{Moment, Span};
 
 /// What happens to a unit that reaches its outlet late.
@@ -80,6 +81,49 @@ impl Gate {
     /// Learns what one piece of work took.
     pub fn took(&mut self, cost: Span) {
         self.cost.learn(cost);
+    }
+}
+
+/// An engine behind a gate: units that could not be done by their deadline are refused before any work is spent on them.
+pub struct Gated<E> {
+    engine: E,
+    gate: Gate,
+    budget: Budget,
+    working: bool,
+}
+
+impl<E: Engine> Gated<E> {
+    /// Admits to `engine` what can leave within `budget`; probes after eight refusals in a row.
+    pub fn new(engine: E, budget: Budget) -> Gated<E> {
+        Gated { engine, gate: Gate::new(8), budget, working: false }
+    }
+}
+
+impl<E: Engine> Engine for Gated<E> {
+    type In = E::In;
+    type Out = E::Out;
+    fn run(&mut self, now: Moment, signal: Signal<E::In>, out: &mut Outbox<E::Out>) -> Result<Wake, Fault> {
+        self.working = false;
+        if let Signal::Item(item) = &signal {
+            if !self.gate.admit(now, Span::ZERO, self.budget.deadline(item.born)) {
+                out.lose(Lost::Refused, 1);
+                return Ok(Wake::OnSignal);
+            }
+            self.working = true;
+        }
+        self.engine.run(now, signal, out)
+    }
+    fn slice(&self) -> Span {
+        self.engine.slice()
+    }
+    fn delay(&self) -> Span {
+        self.engine.delay()
+    }
+    fn took(&mut self, cost: Span) {
+        if self.working {
+            self.gate.took(cost);
+        }
+        self.engine.took(cost);
     }
 }
 

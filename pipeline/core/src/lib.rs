@@ -5,6 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod media;
+pub mod sim;
+pub mod graph;
+mod node;
 pub mod schedule;
 pub mod gate;
 pub mod link;

@@ -120,6 +120,8 @@ pub trait Engine: Send {
     fn delay(&self) -> Span {
         Span::ZERO
     }
+    /// Hears how long its last slice took, measured live or modelled in simulation.
+    fn took(&mut self, _cost: Span) {}
 }
 
 impl<E: Engine + ?Sized> Engine for Box<E> {
@@ -133,6 +135,9 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
     }
     fn delay(&self) -> Span {
         (**self).delay()
+    }
+    fn took(&mut self, cost: Span) {
+        (**self).took(cost);
     }
 }
 
