@@ -7,6 +7,7 @@
 pub mod media;
 pub mod sim;
 pub mod graph;
+pub mod network;
 mod node;
 pub mod schedule;
 pub mod gate;

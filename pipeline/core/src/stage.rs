@@ -124,6 +124,17 @@ pub trait Engine: Send {
     fn took(&mut self, _cost: Span) {}
 }
 
+impl<S: Stage + ?Sized> Stage for Box<S> {
+    type In = S::In;
+    type Out = S::Out;
+    fn step(&mut self, now: Moment, signal: Signal<S::In>, out: &mut Outbox<S::Out>) -> Wake {
+        (**self).step(now, signal, out)
+    }
+    fn delay(&self) -> Span {
+        (**self).delay()
+    }
+}
+
 impl<E: Engine + ?Sized> Engine for Box<E> {
     type In = E::In;
     type Out = E::Out;
