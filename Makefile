@@ -1,0 +1,78 @@
+# The few commands of Hearsight; `make` alone lists them. Continuous integration calls these and nothing else.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+SHELL := /bin/sh
+
+# Where set-up installs, and where the build and the program look for it.
+DEPS ?= .deps
+export DEPS
+export HEARSIGHT_DEPS := $(abspath $(DEPS))
+# Unix seconds at which this command began: the demo measures its first caption from here.
+export HEARSIGHT_STARTED := $(shell date +%s)
+export CARGO_TERM_PROGRESS_WHEN ?= auto
+# The browser tests use the system's browser; nothing is to be downloaded by npm's install hooks.
+export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
+
+.PHONY: help setup setup-test web run test check eval bench-latency clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install system packages, libraries, models and the sample talk (quick when they are there)
+	@echo "setup: looking at what \`make run\` needs"
+	@scripts/setup.sh
+	@$(took)
+
+setup-test:
+	@echo "setup: looking at what \`make test\` needs"
+	@scripts/setup.sh test
+
+# `--workspace` chooses the same features as the tests do, so that neither command rebuilds what the other built.
+run: setup web ## build, play the sample talk through a real WebRTC connection, then keep serving the page
+	@echo "run: building hearsight (optimised; several minutes the first time)"
+	@cargo build --release --locked --workspace --bin hearsight
+	@$(TARGET)/release/hearsight demo
+
+test: setup-test web ## run every test: the client's, the engine's and those in a real browser
+	@echo "test: the TypeScript client"
+	@cd web-client && npm test
+	@echo "test: the engine (optimised; the first build takes several minutes)"
+	@cargo test --release --locked --workspace
+	@$(took)
+
+web: web-client/dist/.built ## build the page and the TypeScript client
+
+WEB_SOURCES := $(shell find web-client -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+web-client/node_modules/.installed: web-client/package.json web-client/package-lock.json
+	@echo "web: installing the build tools of the page with npm"
+	@cd web-client && npm ci --no-audit --no-fund </dev/null
+	@touch $@
+
+# Only when a source changed: the program embeds the page, and would be rebuilt for nothing.
+web-client/dist/.built: web-client/node_modules/.installed $(WEB_SOURCES)
+	@echo "web: building the page and the client library"
+	@cd web-client && npm run --silent build
+	@touch $@
+
+check: setup web ## formatting, lints, licences, types and documentation, every warning an error
+	@scripts/check.sh
+	@$(took)
+
+eval: setup ## recognition over the labelled recordings beside the checkout, if any: errors and delays
+	@echo "eval: building and running the recogniser over the recordings"
+	@cargo run --release --locked -p hearsight-tests --bin eval -- $(ARGS)
+	@$(took)
+
+bench-latency: setup-test web ## a flash and a click, felt in a real page, beside the sum of the reported segments
+	@echo "bench-latency: building and running (optimised)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-latency -- $(ARGS)
+	@$(took)
+
+clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)
+	@echo "clean: removing build outputs"
+	@cargo clean
+	@rm -rf web-client/dist web-client/node_modules artefacts
