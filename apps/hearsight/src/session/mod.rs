@@ -14,8 +14,9 @@ use hearsight_live::host::{self, Host};
 
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
 use crate::serve::Door;
+use crate::tape::{self, Recorder};
 use crate::wire::{self, ToClient, ToServer};
-use crate::wiring::{self, Doors, Rooms};
+use crate::wiring::{self, Audience, Doors, Rooms};
 
 pub use speaker::{Line, Speaker};
 
@@ -25,18 +26,20 @@ const PATIENCE: u32 = 32;
 /// Opens the rooms of a new session.
 pub type Opener = Box<dyn Fn() -> Result<Rooms, Refusal> + Send + Sync>;
 
-/// All sessions of a server.
+/// All sessions of a server. Must be used within a tokio runtime.
 pub struct Sessions {
     host: Host,
     open: Opener,
     recogniser: wire::Recogniser,
     past: Arc<Mutex<Tally>>,
+    /// Waits for the first session: a tape holds one.
+    tape: Mutex<Option<(Recorder, usize)>>,
 }
 
 impl Sessions {
-    /// Sessions on `host`, whose rooms `open` opens. Must be used within a tokio runtime.
-    pub fn new(host: Host, recogniser: wire::Recogniser, open: Opener) -> Sessions {
-        Sessions { host, open, recogniser, past: Arc::default() }
+    /// Sessions on `host`, whose rooms `open` opens; the first is recorded on `tape`, with the number of engine threads.
+    pub fn new(host: Host, recogniser: wire::Recogniser, open: Opener, tape: Option<(Recorder, usize)>) -> Sessions {
+        Sessions { host, open, recogniser, past: Arc::default(), tape: Mutex::new(tape) }
     }
 
     /// What the sessions that are over have counted.
@@ -47,7 +50,11 @@ impl Sessions {
 
 impl Door for Sessions {
     fn open(&self, _stream: &str, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
-        let rooms = (self.open)()?;
+        let mut rooms = (self.open)()?;
+        let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((tape, threads)) = &tape {
+            rooms = tape::record(rooms, *threads, tape);
+        }
         let meter = Meter::default();
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
@@ -61,14 +68,19 @@ impl Door for Sessions {
             sent
         });
         let speaker = Arc::new(Speaker::new(line, meter));
-        let doors = wiring::draw(&mut graph, rooms, speaker.clone());
+        let tape = tape.map(|(tape, _)| tape);
+        let audience: Arc<dyn Audience> = match &tape {
+            Some(tape) => Arc::new(tape::Overheard::new(speaker.clone(), tape.clone())),
+            None => speaker.clone(),
+        };
+        let doors = wiring::draw(&mut graph, rooms, audience);
         let session = self.host.adopt(graph);
         let hello = ToClient::Session {
             version: wire::VERSION,
             session: format!("{id:?}"),
             recogniser: self.recogniser.clone(),
         };
-        Ok(Box::new(Caller { session, doors, speaker, reply, hello, nonsense: 0, past: self.past.clone() }))
+        Ok(Box::new(Caller { session, doors, speaker, reply, hello, nonsense: 0, tape, past: self.past.clone() }))
     }
 }
 
@@ -80,6 +92,7 @@ struct Caller {
     reply: Reply,
     hello: ToClient,
     nonsense: u32,
+    tape: Option<Recorder>,
     past: Arc<Mutex<Tally>>,
 }
 
@@ -89,6 +102,9 @@ impl Peer for Caller {
     }
 
     fn packet(&mut self, unit: Stamped<Packet>) {
+        if let Some(tape) = &self.tape {
+            tape.packet(&unit);
+        }
         match unit.item.codec {
             Codec::Opus => self.session.push(&self.doors.sound, Signal::Item(unit)),
             Codec::H264 => {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use hearsight_codecs::measure::PictureStats;
 
 pub use play::{Played, Tape, TapeError};
-pub use record::{Recorder, record};
+pub use record::{Overheard, Recorder, record};
 
 /// One line of a tape.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -130,12 +130,16 @@ where
 }
 
 /// An audience whose ages are written down as they are.
-pub(crate) struct Overheard {
-    pub(crate) inner: Arc<dyn Audience>,
-    pub(crate) tape: Recorder,
+pub struct Overheard {
+    inner: Arc<dyn Audience>,
+    tape: Recorder,
 }
 
 impl Overheard {
+    /// Passes everything on to `inner`.
+    pub fn new(inner: Arc<dyn Audience>, tape: Recorder) -> Overheard {
+        Overheard { inner, tape }
+    }
     fn note<T>(&self, now: Moment, outlet: &str, item: &Stamped<T>) {
         self.tape.write(&Line::Out { outlet: outlet.to_owned(), age: item.age(now).micros() });
     }
