@@ -5,6 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod media;
+pub mod sim;
+pub mod graph;
+pub mod network;
+mod node;
+pub mod schedule;
+pub mod gate;
+pub mod link;
+pub mod meter;
 pub mod stage;
 pub mod stamped;
 pub mod time;

@@ -120,6 +120,19 @@ pub trait Engine: Send {
     fn delay(&self) -> Span {
         Span::ZERO
     }
+    /// Hears how long its last slice took, measured live or modelled in simulation.
+    fn took(&mut self, _cost: Span) {}
+}
+
+impl<S: Stage + ?Sized> Stage for Box<S> {
+    type In = S::In;
+    type Out = S::Out;
+    fn step(&mut self, now: Moment, signal: Signal<S::In>, out: &mut Outbox<S::Out>) -> Wake {
+        (**self).step(now, signal, out)
+    }
+    fn delay(&self) -> Span {
+        (**self).delay()
+    }
 }
 
 impl<E: Engine + ?Sized> Engine for Box<E> {
@@ -133,6 +146,9 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
     }
     fn delay(&self) -> Span {
         (**self).delay()
+    }
+    fn took(&mut self, cost: Span) {
+        (**self).took(cost);
     }
 }
 

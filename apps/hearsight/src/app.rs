@@ -1,0 +1,126 @@
+//! The server put together: engines, sessions, ingest and HTTP, started in that order and stopped in the other.
+
+use std::future::Future;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use hearsight_core::time::Span;
+use hearsight_live::clock::Clock;
+use hearsight_live::host::Host;
+use thiserror::Error;
+
+use crate::budget;
+use crate::config::Config;
+use crate::ingest::{self, Ingest};
+use crate::kit::{Kit, KitError};
+use crate::serve::{self, Certificate, Listener, ServeError, Serving};
+use crate::session::Sessions;
+use crate::tape::Recorder;
+
+/// Connections over which one session's page, offer and goodbye may come, and some to spare.
+const CONNECTIONS_PER_SESSION: usize = 8;
+
+/// Why the server does not start. Each message says what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The engines can't be opened.
+    #[error(transparent)]
+    Kit(#[from] KitError),
+    /// Threads can't be started, or the program's own file can't be found.
+    #[error("the system refuses what the server needs: {0}")]
+    System(#[source] std::io::Error),
+    /// The media socket can't be bound.
+    #[error("can't use UDP {address} for media: {source}; choose another with --listen-udp, or stop what uses it")]
+    Udp {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// HTTP can't be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The tape can't be written.
+    #[error("can't write the tape {path}: {source}; choose another file with --log-tape")]
+    Tape {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// A running server.
+pub struct Server {
+    /// Its clock.
+    pub clock: Clock,
+    /// Its listeners.
+    pub listeners: Vec<Listener>,
+    ingest: Ingest,
+    serving: Serving,
+}
+
+impl Server {
+    /// Waits until `shutdown` came and everything is let go.
+    pub async fn stopped(self) -> std::io::Result<()> {
+        let stopped = self.serving.stopped().await;
+        self.ingest.shutdown();
+        stopped
+    }
+
+    /// The address of the page, the one that gives a camera first.
+    pub fn page(&self) -> String {
+        let Some(listener) = self.listeners.first() else { return String::new() };
+        let scheme = if listener.secure { "https" } else { "http" };
+        format!("{scheme}://{}/", listener.address)
+    }
+}
+
+/// Starts a server that runs until `shutdown` completes. Must be called on a tokio runtime.
+pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Server, StartError> {
+    let clock = Clock::new();
+    let program = std::env::current_exe().map_err(StartError::System)?;
+    let model = config.assets.pocketsphinx.clone();
+    let kit = Kit::open(&config.assets, &config.recognise, move || worker(&program, &model))?;
+    let threads = config.engine.threads.map_or_else(cores, std::num::NonZero::get);
+    let host = Host::start(clock, threads).map_err(StartError::System)?;
+    let tape = config.log.tape.as_deref().map(|path| open_tape(path, clock)).transpose()?;
+    let sessions = Sessions::new(host, kit.recogniser(), Box::new(move || kit.rooms()), tape.map(|tape| (tape, threads)));
+
+    let mut media = ingest::Config::new(config.listen.udp);
+    media.public_address = config.listen.public_address;
+    media.max_sessions = config.limits.sessions;
+    media.connect_timeout = Span::from_duration(config.limits.connect);
+    media.reorder = budget::JITTER_WAIT;
+    let address = config.listen.udp;
+    let ingest = Ingest::start(media, clock).map_err(|source| StartError::Udp { address, source })?;
+
+    let certificate = match &config.listen.certificate {
+        Some((chain, key)) => Certificate::Given { chain: chain.clone(), key: key.clone() },
+        None => Certificate::Own { state: config.listen.state.clone() },
+    };
+    let http = serve::Config {
+        http: config.listen.http,
+        https: config.listen.https,
+        certificate,
+        public_address: config.listen.public_address,
+        max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION,
+    };
+    let serving = serve::run(http, ingest.clone(), Arc::new(sessions), shutdown).await?;
+    Ok(Server { clock, listeners: serving.listeners.clone(), ingest, serving })
+}
+
+fn worker(program: &Path, model: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("recognise-worker").arg(model);
+    command
+}
+
+fn open_tape(path: &Path, clock: Clock) -> Result<Recorder, StartError> {
+    Recorder::create(path, clock).map_err(|source| StartError::Tape { path: path.display().to_string(), source })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

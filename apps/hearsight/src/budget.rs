@@ -1,0 +1,34 @@
+//! How old an answer may be, and what the path to it is allowed to take. `Graph::worst_case` adds the second up, and a
+//! test holds the sum against the first.
+
+use hearsight_core::gate::{Budget, Late};
+use hearsight_core::link::Keep;
+use hearsight_core::time::Span;
+
+/// Words that may still change, from the end of the newest word. Shed fourth.
+pub const WORDS_PARTIAL: Budget =
+    Budget { outlet: "words.partial", span: Span::from_millis(400), value: 1.0, late: Late::Shed };
+/// Words that will not change, from the end of speech. Never shed.
+pub const WORDS_FINAL: Budget =
+    Budget { outlet: "words.final", span: Span::from_millis(600), value: 5.0, late: Late::Deliver };
+/// Speech starts and stops, from the moment that it did. Never shed.
+pub const TURN: Budget = Budget { outlet: "turn", span: Span::from_millis(300), value: 5.0, late: Late::Deliver };
+/// Figures of the picture, from the capture of the last one counted. Shed third.
+pub const READING: Budget =
+    Budget { outlet: "picture.stats", span: Span::from_millis(1000), value: 2.0, late: Late::Shed };
+
+/// How long the jitter buffer waits for a missing packet. Two Opus packets: one that is reordered and one retransmission
+/// on a short path; beyond, concealment costs less than waiting.
+pub const JITTER_WAIT: Span = Span::from_millis(40);
+/// Into the Opus decoder, which takes microseconds: whatever waits longer than this means that the machine stalled.
+pub const INTO_OPUS: Keep = Keep::Recent(Span::from_millis(20));
+/// Into the voice detector: eight of its slices.
+pub const INTO_VAD: Keep = Keep::Recent(Span::from_millis(40));
+/// Into the recogniser: twice its slice and a little, so that one slow slice loses nothing.
+pub const INTO_RECOGNISER: Keep = Keep::Recent(Span::from_millis(110));
+/// Into the video decoder.
+pub const INTO_DECODER: Keep = Keep::Recent(Span::from_millis(150));
+/// Into the picture statistics: they count every picture, and are quick.
+pub const INTO_MEASURE: Keep = Keep::Every(8);
+/// Into the events: a reader this far behind has lost its place.
+pub const INTO_EVENTS: Keep = Keep::Every(256);

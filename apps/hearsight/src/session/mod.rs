@@ -1,0 +1,157 @@
+//! One session from the inside: what the peer brings goes into a graph, what comes out of the graph is said to the peer.
+
+mod speaker;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hearsight_core::graph::Graph;
+use hearsight_core::media::{Codec, Packet};
+use hearsight_core::meter::{Meter, Tally};
+use hearsight_core::stage::{Signal, Why};
+use hearsight_core::stamped::Stamped;
+use hearsight_core::time::{Moment, Span};
+use hearsight_live::host::{self, Host};
+
+use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
+use crate::serve::Door;
+use crate::tape::{self, Recorder};
+use crate::wire::{self, ToClient, ToServer};
+use crate::wiring::{self, Audience, Doors, Rooms};
+
+pub use speaker::{Line, Speaker};
+
+/// A session is closed after this many messages that make no sense.
+const PATIENCE: u32 = 32;
+
+/// Opens the rooms of a new session.
+pub type Opener = Box<dyn Fn() -> Result<Rooms, Refusal> + Send + Sync>;
+
+/// All sessions of a server. Must be used within a tokio runtime.
+pub struct Sessions {
+    host: Host,
+    open: Opener,
+    recogniser: wire::Recogniser,
+    past: Arc<Mutex<Tally>>,
+    /// Waits for the first session: a tape holds one.
+    tape: Mutex<Option<(Recorder, usize)>>,
+}
+
+impl Sessions {
+    /// Sessions on `host`, whose rooms `open` opens; the first is recorded on `tape`, with the number of engine threads.
+    pub fn new(host: Host, recogniser: wire::Recogniser, open: Opener, tape: Option<(Recorder, usize)>) -> Sessions {
+        Sessions { host, open, recogniser, past: Arc::default(), tape: Mutex::new(tape) }
+    }
+
+    /// What the sessions that are over have counted.
+    pub fn past(&self) -> Tally {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Door for Sessions {
+    fn open(&self, _stream: &str, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
+        let mut rooms = (self.open)()?;
+        let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((tape, threads)) = &tape {
+            rooms = tape::record(rooms, *threads, tape);
+        }
+        let meter = Meter::default();
+        let upstream = reply.clone();
+        let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
+        let channel = reply.clone();
+        let line: Line = Box::new(move |json| {
+            let sent = channel.send(json).is_ok();
+            if !sent {
+                // The reader is cut off; the writers are not made to wait.
+                channel.close();
+            }
+            sent
+        });
+        let speaker = Arc::new(Speaker::new(line, meter));
+        let tape = tape.map(|(tape, _)| tape);
+        let audience: Arc<dyn Audience> = match &tape {
+            Some(tape) => Arc::new(tape::Overheard::new(speaker.clone(), tape.clone())),
+            None => speaker.clone(),
+        };
+        let doors = wiring::draw(&mut graph, rooms, audience);
+        let session = self.host.adopt(graph);
+        let hello = ToClient::Session {
+            version: wire::VERSION,
+            session: format!("{id:?}"),
+            recogniser: self.recogniser.clone(),
+        };
+        Ok(Box::new(Caller { session, doors, speaker, reply, hello, nonsense: 0, tape, past: self.past.clone() }))
+    }
+}
+
+/// The peer of a running graph.
+struct Caller {
+    session: host::Session,
+    doors: Doors,
+    speaker: Arc<Speaker>,
+    reply: Reply,
+    hello: ToClient,
+    nonsense: u32,
+    tape: Option<Recorder>,
+    past: Arc<Mutex<Tally>>,
+}
+
+impl Peer for Caller {
+    fn opened(&mut self, _: Moment) {
+        self.speaker.say(&self.hello);
+    }
+
+    fn packet(&mut self, unit: Stamped<Packet>) {
+        if let Some(tape) = &self.tape {
+            tape.packet(&unit);
+        }
+        match unit.item.codec {
+            Codec::Opus => self.session.push(&self.doors.sound, Signal::Item(unit)),
+            Codec::H264 => {
+                self.speaker.saw(unit.item.payload.len());
+                self.session.push(&self.doors.sight, Signal::Item(unit));
+            }
+        }
+    }
+
+    fn message(&mut self, now: Moment, text: &str) {
+        match serde_json::from_str(text) {
+            Ok(ToServer::Clock { t0_us }) => self.speaker.say(&ToClient::Clock { t0_us, t1_us: now.micros() }),
+            Ok(ToServer::ClockOffset { offset_us, error_us }) => {
+                self.reply.clock_offset(Span::from_micros(offset_us), Span::from_micros(error_us));
+            }
+            Ok(ToServer::Shown { id, shown_us, .. }) => {
+                // A client may claim anything; only what can be true is counted.
+                let shown = Moment::ZERO + Span::from_micros(shown_us);
+                if shown <= now + Span::from_secs(1) {
+                    self.speaker.shown(id, shown);
+                }
+            }
+            Ok(ToServer::Flush { why }) => {
+                let at = self.session.flush(match why {
+                    wire::Why::Seek => Why::Seek,
+                    wire::Why::BargeIn => Why::BargeIn,
+                });
+                self.speaker.say(&ToClient::Flushed { why, at_us: at.micros() });
+            }
+            Ok(ToServer::Unknown) => {}
+            Err(_) => {
+                self.nonsense += 1;
+                let message = "not a message of this protocol; see the README of the web client".into();
+                self.speaker.say(&ToClient::Error { code: "malformed".into(), message });
+                if self.nonsense > PATIENCE {
+                    self.reply.close();
+                }
+            }
+        }
+    }
+
+    fn left(&mut self, why: Left) {
+        tracing::info!(?why, "session over");
+        self.session.push(&self.doors.sound, Signal::End);
+        self.session.push(&self.doors.sight, Signal::End);
+        self.session.close();
+        let tally = self.session.graph().meter().tally();
+        self.past.lock().unwrap_or_else(PoisonError::into_inner).merge(&tally);
+    }
+}

@@ -1,0 +1,301 @@
+//! What a session says: signals at the outlets become events on the data channel, each followed by where its time went.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hearsight_codecs::measure::PictureStats;
+use hearsight_core::media::{Voice, Words};
+use hearsight_core::meter::Meter;
+use hearsight_core::stage::{Gap, Lost, Signal};
+use hearsight_core::stamped::{Mark, Stamped, Trail};
+use hearsight_core::time::{MediaTime, Moment, Span};
+
+use crate::budget;
+use crate::wire::{self, ToClient};
+use crate::wiring::Audience;
+
+/// How many events are remembered until the client says that it showed them.
+const REMEMBERED: usize = 256;
+/// Losses of one stage and reason are told at most this often; those between are added up.
+const LOSS_EVERY: Span = Span::from_millis(250);
+
+/// Takes a message for the client; false when it can't be sent, and the client has lost its place.
+pub type Line = Box<dyn Fn(String) -> bool + Send + Sync>;
+
+/// The events of one session.
+pub struct Speaker {
+    line: Line,
+    meter: Meter,
+    sight_bytes: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    said: VecDeque<(u64, &'static str, Moment)>,
+    losses: BTreeMap<(&'static str, Lost), Losses>,
+    bytes: u64,
+    bytes_at: Option<MediaTime>,
+    kbps: f32,
+}
+
+#[derive(Default)]
+struct Losses {
+    untold: u32,
+    told_at: Option<Moment>,
+}
+
+impl Speaker {
+    /// Speaks through `line` and counts what was felt into `meter`.
+    pub fn new(line: Line, meter: Meter) -> Speaker {
+        Speaker { line, meter, sight_bytes: AtomicU64::new(0), state: Mutex::default() }
+    }
+
+    /// Sends an event that is not measured.
+    pub fn say(&self, event: &ToClient) {
+        match serde_json::to_string(event) {
+            Ok(json) if json.len() <= wire::MAX_MESSAGE && (self.line)(json) => {}
+            _ => self.meter.lost("channel", Lost::Refused, 1),
+        }
+    }
+
+    /// Counts coded video, for the bitrate in the statistics.
+    pub fn saw(&self, bytes: usize) {
+        self.sight_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The client showed event `id` to the person: the whole of what they felt.
+    pub fn shown(&self, id: u64, shown: Moment) {
+        let known = self.lock().said.iter().find(|(said, ..)| *said == id).copied();
+        if let Some((_, outlet, born)) = known
+            && let Some((_, felt)) = FELT.iter().find(|(name, _)| *name == outlet)
+        {
+            self.meter.age(felt, shown - born);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends an event that `event` makes of its number, and the latency event that explains it.
+    fn tell<T>(&self, outlet: &'static str, item: &Stamped<T>, event: impl FnOnce(u64) -> ToClient) {
+        let id = {
+            let mut state = self.lock();
+            state.next += 1;
+            if state.said.len() == REMEMBERED {
+                state.said.pop_front();
+            }
+            let id = state.next;
+            state.said.push_back((id, outlet, item.born));
+            id
+        };
+        self.say(&event(id));
+        self.say(&latency(id, outlet, item.born, &item.trail));
+    }
+
+    fn lose(&self, now: Moment, at: Option<MediaTime>, gap: Gap) {
+        let mut state = self.lock();
+        let losses = state.losses.entry((gap.stage, gap.why)).or_default();
+        losses.untold = losses.untold.saturating_add(gap.count);
+        if losses.told_at.is_some_and(|told| now - told < LOSS_EVERY) {
+            return;
+        }
+        let count = std::mem::take(&mut losses.untold);
+        losses.told_at = Some(now);
+        drop(state);
+        let (stage, why) = (gap.stage.to_owned(), gap.why.name().to_owned());
+        self.say(&ToClient::Lost { stage, why, count, at_us: at.map(MediaTime::micros) });
+    }
+
+    /// Video bits per second of media time since the last statistics.
+    fn kbps(&self, at: MediaTime) -> f32 {
+        let bytes = self.sight_bytes.load(Ordering::Relaxed);
+        let mut state = self.lock();
+        let since = state.bytes_at.map_or(Span::ZERO, |before| at - before);
+        // A cut may come any time: a rate needs a stretch of time to be one.
+        if since >= Span::from_millis(500) {
+            state.kbps = ((bytes - state.bytes) as f64 * 8e-3 / since.secs_f64()) as f32;
+        }
+        if since >= Span::from_millis(500) || state.bytes_at.is_none() {
+            state.bytes = bytes;
+            state.bytes_at = Some(at);
+        }
+        state.kbps
+    }
+}
+
+/// Metric names of what was felt, by outlet.
+const FELT: [(&str, &str); 4] = [
+    (budget::WORDS_PARTIAL.outlet, "felt.words.partial"),
+    (budget::WORDS_FINAL.outlet, "felt.words.final"),
+    (budget::TURN.outlet, "felt.turn"),
+    (budget::READING.outlet, "felt.picture.stats"),
+];
+
+fn latency(of: u64, outlet: &str, born: Moment, trail: &Trail) -> ToClient {
+    let measured = trail.at(Mark::Arrived).is_some();
+    let unknown = (!measured).then(|| wire::Segment { name: Mark::Arrived.segment().into(), us: None });
+    // Differences of rounded moments, not rounded differences: the segments add up to the microsecond.
+    let mut from = born.micros();
+    let known = Mark::ALL.into_iter().filter_map(|mark| {
+        let to = trail.at(mark)?.micros();
+        let us = Some(to - from);
+        from = to;
+        Some(wire::Segment { name: mark.segment().into(), us })
+    });
+    let segments = unknown.into_iter().chain(known).collect();
+    let sent_us = trail.at(Mark::Sent).unwrap_or(born).micros();
+    ToClient::Latency { of, outlet: outlet.to_owned(), born_us: born.micros(), measured, segments, sent_us }
+}
+
+impl Audience for Speaker {
+    fn voice(&self, now: Moment, signal: Signal<Voice>) {
+        match signal {
+            Signal::Item(item) => {
+                let at_us = item.at.micros();
+                match item.item {
+                    Voice::Started | Voice::Resumed => {
+                        self.tell(budget::TURN.outlet, &item, |id| ToClient::SpeechStarted { id, at_us });
+                    }
+                    Voice::Paused => self.tell(budget::TURN.outlet, &item, |id| ToClient::SpeechStopped { id, at_us }),
+                    Voice::Sound(_) | Voice::Ended => {}
+                }
+            }
+            // What was lost before the detector reaches the words as well, and is told there.
+            Signal::Gap(gap) if gap.stage == "turn" => self.lose(now, None, gap),
+            _ => {}
+        }
+    }
+
+    fn words(&self, now: Moment, signal: Signal<Words>) {
+        match signal {
+            Signal::Item(item) => {
+                let segment = item.item.segment;
+                let at_us = item.at.micros();
+                let words = item.item.words.iter().map(wire_from_word).collect();
+                if item.item.settled {
+                    self.tell(budget::WORDS_FINAL.outlet, &item, |id| ToClient::WordsFinal { id, segment, at_us, words });
+                } else {
+                    self.tell(budget::WORDS_PARTIAL.outlet, &item, |id| ToClient::WordsPartial {
+                        id,
+                        segment,
+                        at_us,
+                        words,
+                    });
+                }
+            }
+            Signal::Gap(gap) => self.lose(now, None, gap),
+            _ => {}
+        }
+    }
+
+    fn picture(&self, now: Moment, signal: Signal<PictureStats>) {
+        match signal {
+            Signal::Item(item) => {
+                let kbps = self.kbps(item.at);
+                let at_us = item.at.micros();
+                let stats = item.item;
+                self.tell(budget::READING.outlet, &item, |id| {
+                    ToClient::PictureStats(wire::Picture {
+                        id,
+                        at_us,
+                        width: stats.width,
+                        height: stats.height,
+                        fps: stats.fps,
+                        kbps,
+                        decoded: stats.decoded,
+                        keyframes: stats.keyframes,
+                        vectors: stats.vectors,
+                        motion: stats.motion,
+                        brightness: stats.brightness,
+                        cut: stats.cut,
+                    })
+                });
+            }
+            Signal::Gap(gap) => self.lose(now, None, gap),
+            _ => {}
+        }
+    }
+}
+
+fn wire_from_word(word: &hearsight_core::media::Word) -> wire::Word {
+    wire::Word {
+        text: word.text.to_string(),
+        start_us: word.start.micros(),
+        end_us: word.end.micros(),
+        stability: word.stability,
+        certainty: word.certainty,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn speaker() -> (Speaker, Arc<Mutex<Vec<ToClient>>>) {
+        let heard: Arc<Mutex<Vec<ToClient>>> = Arc::default();
+        let ears = heard.clone();
+        let line: Line = Box::new(move |json| {
+            ears.lock().unwrap().push(serde_json::from_str(&json).unwrap());
+            true
+        });
+        (Speaker::new(line, Meter::default()), heard)
+    }
+
+    #[test]
+    fn the_segments_of_every_latency_sum_to_the_microsecond() {
+        for seed in 0..500 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (speaker, heard) = speaker();
+            let born = Moment::from_nanos(random.i64(-1_000_000_000..1_000_000_000));
+            let mut item = Stamped::new(MediaTime::ZERO, born, Voice::Started);
+            let (mut now, foreign) = (born, random.bool());
+            for mark in Mark::ALL {
+                now += Span::from_nanos(random.i64(0..50_000_000));
+                if mark == Mark::Sent || (random.bool() && !(foreign && mark == Mark::Arrived)) {
+                    item.trail.stamp(mark, now);
+                }
+            }
+            speaker.voice(now, Signal::Item(item));
+            let heard = heard.lock().unwrap();
+            let [ToClient::SpeechStarted { id, .. }, ToClient::Latency { of, born_us, measured, segments, sent_us, .. }] =
+                &heard[..]
+            else {
+                panic!("an event and its latency, not {heard:?}");
+            };
+            assert_eq!(id, of);
+            assert_eq!(segments.iter().filter_map(|segment| segment.us).sum::<i64>(), sent_us - born_us, "seed {seed}");
+            assert_eq!(*measured, segments[0].name == "network" && segments[0].us.is_some());
+        }
+    }
+
+    #[test]
+    fn a_storm_of_losses_is_told_as_a_few_sums() {
+        let (speaker, heard) = speaker();
+        for millis in 0..1_000 {
+            let gap = Gap { stage: "vad", why: Lost::TooOld, count: 1 };
+            speaker.words(Moment::from_millis(millis), Signal::Gap(gap));
+        }
+        let heard = heard.lock().unwrap();
+        let told: u32 = heard.iter().map(|event| if let ToClient::Lost { count, .. } = event { *count } else { 0 }).sum();
+        assert!(heard.len() <= 4 && (700..=1_000).contains(&told), "{} events tell of {told}", heard.len());
+    }
+
+    #[test]
+    fn what_was_felt_is_counted_once_shown_and_only_for_events_that_were_told() {
+        let (speaker, _) = speaker();
+        let mut item = Stamped::new(MediaTime::ZERO, Moment::ZERO, Voice::Paused);
+        item.trail.stamp(Mark::Sent, Moment::from_millis(200));
+        speaker.voice(Moment::from_millis(200), Signal::Item(item));
+        speaker.shown(1, Moment::from_millis(230));
+        speaker.shown(99, Moment::from_millis(230));
+        let ages = speaker.meter.tally().ages;
+        assert_eq!(ages["felt.turn"].count(), 1);
+        assert_eq!(ages["felt.turn"].worst(), Span::from_millis(230));
+    }
+}

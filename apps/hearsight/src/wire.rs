@@ -1,0 +1,134 @@
+//! The events on the data channel, as JSON. One schema for the server, our clients and the tests: the vectors in
+//! `apps/hearsight/wire/vectors.json` are read by the Rust and by the TypeScript tests.
+//!
+//! Integers are microseconds. `at_us` is media time on the session's shared timeline; `t0_us` is the client's clock
+//! (unix time); every other moment is the server's clock. Both sides ignore types and fields that they don't know.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this schema, sent in [`ToClient::Session`].
+pub const VERSION: u32 = 1;
+/// The longest message that is accepted, in bytes.
+pub const MAX_MESSAGE: usize = 16 * 1024;
+/// The label of the data channel.
+pub const CHANNEL: &str = "hearsight";
+
+/// What the server says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[allow(missing_docs, reason = "the fields are documented by the schema above and their units by their names")]
+pub enum ToClient {
+    /// First message after the channel opens.
+    #[serde(rename = "session")]
+    Session { version: u32, session: String, recogniser: Recogniser },
+    /// Speech began.
+    #[serde(rename = "speech.started")]
+    SpeechStarted { id: u64, at_us: i64 },
+    /// Speech paused or ended.
+    #[serde(rename = "speech.stopped")]
+    SpeechStopped { id: u64, at_us: i64 },
+    /// Provisional words of a segment; replaces the earlier of the same segment.
+    #[serde(rename = "words.partial")]
+    WordsPartial { id: u64, segment: u32, at_us: i64, words: Vec<Word> },
+    /// The settled words of a segment.
+    #[serde(rename = "words.final")]
+    WordsFinal { id: u64, segment: u32, at_us: i64, words: Vec<Word> },
+    /// What the decoder sees, once a second and at once on a cut.
+    #[serde(rename = "picture.stats")]
+    PictureStats(Picture),
+    /// Where the time of event `of` went, on the server.
+    #[serde(rename = "latency")]
+    Latency { of: u64, outlet: String, born_us: i64, measured: bool, segments: Vec<Segment>, sent_us: i64 },
+    /// Units are missing here.
+    #[serde(rename = "lost")]
+    Lost { stage: String, why: String, count: u32, at_us: Option<i64> },
+    /// Answer to [`ToServer::Clock`].
+    #[serde(rename = "clock")]
+    Clock { t0_us: i64, t1_us: i64 },
+    /// Answer to [`ToServer::Flush`].
+    #[serde(rename = "flushed")]
+    Flushed { why: Why, at_us: i64 },
+    /// The client's message can't be taken, or the session can't go on.
+    #[serde(rename = "error")]
+    Error { code: String, message: String },
+    /// A type of a later version.
+    #[serde(other, rename = "unknown")]
+    Unknown,
+}
+
+/// What a client says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[allow(missing_docs, reason = "the fields are documented by the schema above and their units by their names")]
+pub enum ToServer {
+    /// What time is it?
+    #[serde(rename = "clock")]
+    Clock { t0_us: i64 },
+    /// The server's clock minus the client's, and half the best round trip.
+    #[serde(rename = "clock.offset")]
+    ClockOffset { offset_us: i64, error_us: i64 },
+    /// Event `id` reached the client and the person.
+    #[serde(rename = "shown")]
+    Shown { id: u64, received_us: i64, shown_us: i64 },
+    /// Forget what is under way.
+    #[serde(rename = "flush")]
+    Flush { why: Why },
+    /// A type of a later version.
+    #[serde(other, rename = "unknown")]
+    Unknown,
+}
+
+/// The recogniser at work, and what to expect of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "plain names")]
+pub struct Recogniser {
+    pub name: String,
+    pub note: String,
+}
+
+/// One word with its times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "plain names")]
+pub struct Word {
+    pub text: String,
+    pub start_us: i64,
+    pub end_us: i64,
+    pub stability: f32,
+    pub certainty: Option<f32>,
+}
+
+/// Figures of the decoded picture. `vectors` is the mean count per picture, `motion` the mean length in pixels,
+/// `brightness` the mean luma, 0..255.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "plain names")]
+pub struct Picture {
+    pub id: u64,
+    pub at_us: i64,
+    pub width: u32,
+    pub height: u32,
+    pub fps: f32,
+    pub kbps: f32,
+    pub decoded: u64,
+    pub keyframes: u64,
+    pub vectors: f32,
+    pub motion: f32,
+    pub brightness: f32,
+    pub cut: bool,
+}
+
+/// One latency segment; `us` is null where it can't be known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "plain names")]
+pub struct Segment {
+    pub name: String,
+    pub us: Option<i64>,
+}
+
+/// Why a session is flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "plain names")]
+pub enum Why {
+    Seek,
+    BargeIn,
+}

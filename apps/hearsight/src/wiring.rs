@@ -1,0 +1,115 @@
+//! The drawing of the house: one session's graph, the same for the live and for the simulated host.
+//!
+//! ```text
+//! sight ─▸ decode ─▸ measure ───────────────▸ picture
+//! sound ─▸ opus ─▸ vad ─┬─▸ recognise ──────▸ words
+//!                       └───────────────────▸ turn
+//! ```
+
+use std::sync::Arc;
+
+use hearsight_codecs::measure::PictureStats;
+use hearsight_core::gate::Budget;
+use hearsight_core::graph::{Graph, NodeId, Sink, Source};
+use hearsight_core::media::{Decoded, Packet, Pcm, Voice, Words};
+use hearsight_core::schedule::Lane;
+use hearsight_core::stage::{Engine, Signal, Stage};
+use hearsight_core::stamped::Mark;
+use hearsight_core::time::{Moment, Span};
+
+use crate::budget;
+
+/// What does the work: real ones live, fakes with a cost in simulation.
+#[allow(missing_docs, reason = "one for each box of the drawing")]
+pub struct Rooms {
+    pub opus: Box<dyn Stage<In = Packet, Out = Pcm>>,
+    pub vad: Box<dyn Engine<In = Pcm, Out = Voice>>,
+    pub recognise: Box<dyn Engine<In = Voice, Out = Words>>,
+    pub decode: Box<dyn Engine<In = Packet, Out = Decoded>>,
+    pub measure: Box<dyn Stage<In = Decoded, Out = PictureStats>>,
+    /// How long after its end a word first shows in a partial result, at most.
+    pub word_delay: Span,
+    /// How long after the end of speech the detector calls it a pause, and the end of the segment.
+    pub pause: Span,
+    pub ending: Span,
+}
+
+/// Who listens at the outlets of a session.
+pub trait Audience: Send + Sync {
+    /// Starts and stops of speech; `Sound` passes by.
+    fn voice(&self, now: Moment, signal: Signal<Voice>);
+    /// Partial and final words.
+    fn words(&self, now: Moment, signal: Signal<Words>);
+    /// Figures of the picture.
+    fn picture(&self, now: Moment, signal: Signal<PictureStats>);
+}
+
+/// The doors of a session's graph.
+pub struct Doors {
+    /// Encoded sound.
+    pub sound: Source<Packet>,
+    /// Encoded pictures.
+    pub sight: Source<Packet>,
+}
+
+/// Draws a session into an empty graph.
+pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doors {
+    let Rooms { opus, vad, recognise, decode, measure, word_delay, pause, ending } = rooms;
+
+    let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
+    let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
+    let voice = graph.engine("vad", Lane::Hear, &pcm, budget::INTO_VAD, Some(Mark::Voiced), vad);
+    let words =
+        graph.engine("recognise", Lane::Hear, &voice, budget::INTO_RECOGNISER, Some(Mark::Recognised), recognise);
+    let turn = graph.sink("turn", &voice, budget::INTO_EVENTS, TurnSink(audience.clone()));
+    let said = graph.sink("words", &words, budget::INTO_EVENTS, WordsSink(audience.clone()));
+
+    let (sight, packets) = graph.source("sight", budget::JITTER_WAIT);
+    let pictures = graph.engine("decode", Lane::See, &packets, budget::INTO_DECODER, Some(Mark::Decoded), decode);
+    let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
+    let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience));
+
+    let promises: [(NodeId, Budget, Span); 4] = [
+        (said, budget::WORDS_PARTIAL, word_delay),
+        (said, budget::WORDS_FINAL, ending),
+        (turn, budget::TURN, pause),
+        (shown, budget::READING, Span::ZERO),
+    ];
+    for (sink, budget, hangover) in promises {
+        graph.promise(sink, budget, hangover);
+    }
+    Doors { sound, sight }
+}
+
+struct TurnSink(Arc<dyn Audience>);
+impl Sink<Voice> for TurnSink {
+    fn budget(&self, voice: &Voice) -> Option<Budget> {
+        match voice {
+            Voice::Started | Voice::Paused | Voice::Resumed => Some(budget::TURN),
+            Voice::Sound(_) | Voice::Ended => None,
+        }
+    }
+    fn take(&mut self, now: Moment, signal: Signal<Voice>) {
+        self.0.voice(now, signal);
+    }
+}
+
+struct WordsSink(Arc<dyn Audience>);
+impl Sink<Words> for WordsSink {
+    fn budget(&self, words: &Words) -> Option<Budget> {
+        Some(if words.settled { budget::WORDS_FINAL } else { budget::WORDS_PARTIAL })
+    }
+    fn take(&mut self, now: Moment, signal: Signal<Words>) {
+        self.0.words(now, signal);
+    }
+}
+
+struct PictureSink(Arc<dyn Audience>);
+impl Sink<PictureStats> for PictureSink {
+    fn budget(&self, _: &PictureStats) -> Option<Budget> {
+        Some(budget::READING)
+    }
+    fn take(&mut self, now: Moment, signal: Signal<PictureStats>) {
+        self.0.picture(now, signal);
+    }
+}

@@ -1,0 +1,290 @@
+//! Nodes joined by links. A graph is drawn once, by a wiring function, and run by either host: it owns the stages and
+//! knows how to step each, but neither when nor on which thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::gate::Budget;
+use crate::link::{Keep, Link};
+use crate::media::{Flow, Request};
+use crate::meter::Meter;
+use crate::node::{Fan, Job, Node, Quick, SinkStage, Work};
+use crate::schedule::Lane;
+use crate::stage::{Engine, Signal, Stage, Why};
+use crate::stamped::{Mark, Stamped};
+use crate::time::{Moment, Span};
+
+/// The grain of waking: a host may be this late for a timer or a wake-up.
+pub const TICK: Span = Span::from_millis(5);
+
+/// A node's place in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(usize);
+
+impl NodeId {
+    /// Counts the nodes of a graph from 0, in the order in which they were drawn.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Where units of type `T` come out of a node: the start of links.
+pub struct Outlet<T> {
+    from: NodeId,
+    fan: Arc<Fan<T>>,
+}
+
+/// A door of the graph, through which the host lets units in.
+pub struct Source<T> {
+    id: NodeId,
+    fan: Arc<Fan<T>>,
+    epoch: Arc<Epoch>,
+}
+
+impl<T: Flow + Clone> Source<T> {
+    /// Lets a signal in. The host must then see to the nodes that [`Graph::feeds`] names.
+    pub fn push(&self, now: Moment, signal: Signal<T>) {
+        self.fan.push(now, self.epoch.number(), signal);
+    }
+    /// Which node this is.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+}
+
+/// The end of the line: what a session does with what reaches it.
+pub trait Sink<T>: Send {
+    /// Under which budget an item leaves; `None` when it is not an answer to anyone.
+    fn budget(&self, item: &T) -> Option<Budget>;
+    /// Takes a signal, at `now`; an item is stamped [`Mark::Sent`] with it.
+    fn take(&mut self, now: Moment, signal: Signal<T>);
+}
+
+/// Counts a session's flushes. Whatever was queued before the last one is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Epoch(AtomicU64);
+
+impl Epoch {
+    pub(crate) fn number(&self) -> u32 {
+        (self.0.load(Ordering::Acquire) >> 1) as u32
+    }
+    pub(crate) fn why(&self) -> Why {
+        if self.0.load(Ordering::Acquire) & 1 == 0 { Why::BargeIn } else { Why::Seek }
+    }
+    fn bump(&self, why: Why) {
+        let bit = u64::from(why == Why::Seek);
+        // One writer at a time is all that a session has; a lost race would merge two flushes into one.
+        let next = (self.0.load(Ordering::Acquire) >> 1) + 1;
+        self.0.store(next << 1 | bit, Ordering::Release);
+    }
+}
+
+struct Slot {
+    name: &'static str,
+    lane: Lane,
+    from: Option<NodeId>,
+    feeds: Vec<NodeId>,
+    /// Longest wait in the link before it, its declared slice and its declared delay.
+    wait: Span,
+    slice: Span,
+    delay: Span,
+    node: Option<Mutex<Box<dyn Job>>>,
+}
+
+struct Promise {
+    budget: Budget,
+    sink: NodeId,
+    hangover: Span,
+}
+
+/// Stages, engines, sinks and the links between them.
+pub struct Graph {
+    slots: Vec<Slot>,
+    promises: Vec<Promise>,
+    epoch: Arc<Epoch>,
+    meter: Meter,
+    upstream: Arc<dyn Fn(Request) + Send + Sync>,
+}
+
+/// Drawing: what a wiring function calls.
+impl Graph {
+    /// An empty graph that counts into `meter` and hands requests to `upstream`.
+    pub fn new(meter: Meter, upstream: Arc<dyn Fn(Request) + Send + Sync>) -> Graph {
+        Graph { slots: Vec::new(), promises: Vec::new(), epoch: Arc::default(), meter, upstream }
+    }
+
+    /// A door. Units may already be `delay` late when they come through it.
+    pub fn source<T: Flow + Clone>(&mut self, name: &'static str, delay: Span) -> (Source<T>, Outlet<T>) {
+        let fan = Arc::new(Fan::default());
+        let slot =
+            Slot { name, lane: Lane::Quick, from: None, feeds: vec![], wait: Span::ZERO, slice: Span::ZERO, delay, node: None };
+        let id = self.add(slot);
+        (Source { id, fan: fan.clone(), epoch: self.epoch.clone() }, Outlet { from: id, fan })
+    }
+
+    /// Quick work on the session's own task. `mark` is stamped on what it puts out.
+    pub fn stage<S>(&mut self, name: &'static str, from: &Outlet<S::In>, keep: Keep, mark: Option<Mark>, stage: S) -> Outlet<S::Out>
+    where
+        S: Stage + 'static,
+        S::In: Flow,
+        S::Out: Flow + Clone,
+    {
+        self.engine(name, Lane::Quick, from, keep, mark, Quick(stage))
+    }
+
+    /// Slow work on an engine thread of `lane`. `mark` is stamped on what it puts out.
+    pub fn engine<E>(
+        &mut self,
+        name: &'static str,
+        lane: Lane,
+        from: &Outlet<E::In>,
+        keep: Keep,
+        mark: Option<Mark>,
+        engine: E,
+    ) -> Outlet<E::Out>
+    where
+        E: Engine + 'static,
+        E::In: Flow,
+        E::Out: Flow + Clone,
+    {
+        let (slice, delay) = (engine.slice(), engine.delay());
+        let link = Arc::new(Link::new(name, keep, self.meter.clone()));
+        let fan = Arc::new(Fan::default());
+        let work = Work { name, mark, meter: self.meter.clone(), epoch: self.epoch.clone(), upstream: self.upstream.clone() };
+        let node: Box<dyn Job> = Box::new(Node::new(work, engine, link.clone(), fan.clone()));
+        let wait = keep.longest_wait(slice);
+        let slot =
+            Slot { name, lane, from: Some(from.from), feeds: vec![], wait, slice, delay, node: Some(Mutex::new(node)) };
+        let id = self.add(slot);
+        self.slots[from.from.0].feeds.push(id);
+        from.fan.join(link);
+        Outlet { from: id, fan }
+    }
+
+    /// The end of a line. Ages are measured here, late units are counted and, where the budget says so, shed.
+    pub fn sink<T: Flow>(&mut self, name: &'static str, from: &Outlet<T>, keep: Keep, sink: impl Sink<T> + 'static) -> NodeId {
+        let stage = SinkStage::new(sink, self.meter.clone());
+        self.stage(name, from, keep, None, stage).from
+    }
+
+    /// States that `sink` answers under `budget`, `hangover` being what this outlet waits for beyond every stage's own delay.
+    pub fn promise(&mut self, sink: NodeId, budget: Budget, hangover: Span) {
+        self.promises.push(Promise { budget, sink, hangover });
+    }
+
+    fn add(&mut self, slot: Slot) -> NodeId {
+        self.slots.push(slot);
+        NodeId(self.slots.len() - 1)
+    }
+}
+
+/// Running: what hosts call.
+impl Graph {
+    /// Every node, in the order in which it was drawn: left to right.
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.slots.len()).map(NodeId)
+    }
+    /// A node's name.
+    pub fn name(&self, id: NodeId) -> &'static str {
+        self.slots[id.0].name
+    }
+    /// Where a node runs.
+    pub fn lane(&self, id: NodeId) -> Lane {
+        self.slots[id.0].lane
+    }
+    /// The nodes that a node's output wakes.
+    pub fn feeds(&self, id: NodeId) -> &[NodeId] {
+        &self.slots[id.0].feeds
+    }
+    /// The longest slice that a node declares.
+    pub fn slice(&self, id: NodeId) -> Span {
+        self.slots[id.0].slice
+    }
+    /// Whether a node has something to do now.
+    pub fn due(&self, id: NodeId, now: Moment) -> bool {
+        self.node(id).is_some_and(|node| node.due(now))
+    }
+    /// When a node wants to be stepped without a signal.
+    pub fn timer(&self, id: NodeId) -> Option<Moment> {
+        self.node(id).and_then(|node| node.timer())
+    }
+    /// Lets a node take one signal. What it puts out is held until [`Graph::deliver`]. Answers with the cost that the
+    /// node models, or `None` when there was nothing to do.
+    pub fn run(&self, id: NodeId, now: Moment) -> Option<Span> {
+        self.node(id)?.run(now)
+    }
+    /// Stamps and passes on what the last run put out.
+    pub fn deliver(&self, id: NodeId, now: Moment) {
+        if let Some(mut node) = self.node(id) {
+            node.deliver(now);
+        }
+    }
+    /// Tells a node, and the meter, how long its slice took.
+    pub fn took(&self, id: NodeId, cost: Span) {
+        self.meter.slice(self.name(id), cost);
+        if let Some(mut node) = self.node(id) {
+            node.took(cost);
+        }
+    }
+    /// Stops a node that can't go on: it ends for its readers and takes nothing more.
+    pub fn kill(&self, id: NodeId, now: Moment) {
+        if let Some(mut node) = self.node(id) {
+            node.kill(now);
+        }
+    }
+    /// Forgets what is under way: bumps the epoch, so that queued units and running slices of older epochs are dropped.
+    /// The host must then see to every node.
+    pub fn flush(&self, why: Why) {
+        self.epoch.bump(why);
+    }
+    /// Whether the end has reached every sink.
+    pub fn finished(&self) -> bool {
+        let mut ends = self.slots.iter().enumerate().filter(|(_, slot)| slot.feeds.is_empty() && slot.node.is_some());
+        ends.all(|(id, _)| self.node(NodeId(id)).is_none_or(|node| node.ended()))
+    }
+    /// What is counted.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+    /// The promises: budget and the worst age that the drawing allows.
+    pub fn promises(&self) -> impl Iterator<Item = (Budget, Span)> + '_ {
+        self.promises.iter().map(|promise| (promise.budget, self.worst(promise)))
+    }
+    /// The worst age at `outlet`, from a unit's arrival on: link spans, declared delays and slices, and one tick. A bound
+    /// given those slices; `None` when nothing promises that outlet.
+    pub fn worst_case(&self, outlet: &str) -> Option<Span> {
+        self.promises.iter().find(|promise| promise.budget.outlet == outlet).map(|promise| self.worst(promise))
+    }
+
+    fn worst(&self, promise: &Promise) -> Span {
+        let path = std::iter::successors(Some(promise.sink), |id| self.slots[id.0].from);
+        let along: Span = path
+            .map(|id| {
+                let slot = &self.slots[id.0];
+                slot.wait + slot.slice + slot.delay
+            })
+            .sum();
+        along + promise.hangover + TICK
+    }
+
+    fn node(&self, id: NodeId) -> Option<MutexGuard<'_, Box<dyn Job>>> {
+        // A panic inside a stage poisons only that node, and the host kills it.
+        self.slots[id.0].node.as_ref().map(|node| node.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A sink that hands everything to a closure, without budget. For tests and for plain listeners.
+impl<T, F: FnMut(Moment, Signal<T>) + Send> Sink<T> for F {
+    fn budget(&self, _: &T) -> Option<Budget> {
+        None
+    }
+    fn take(&mut self, now: Moment, signal: Signal<T>) {
+        self(now, signal);
+    }
+}
+
+/// Stamps an item as it leaves: shared by sinks and tests.
+pub(crate) fn sent<T>(mut item: Stamped<T>, now: Moment) -> Stamped<T> {
+    item.trail.stamp(Mark::Sent, now);
+    item
+}

@@ -1,0 +1,237 @@
+//! One node of a graph: a stage or engine between its link and its readers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::gate::Late;
+use crate::graph::{Epoch, Sink, sent};
+use crate::link::Link;
+use crate::media::{Flow, Request};
+use crate::meter::Meter;
+use crate::stage::{Engine, Fault, Lost, Outbox, Signal, Stage, Wake};
+use crate::stamped::Mark;
+use crate::time::{Moment, Span};
+
+/// The readers of one outlet.
+pub(crate) struct Fan<T> {
+    links: Mutex<Vec<Arc<Link<T>>>>,
+}
+
+impl<T> Default for Fan<T> {
+    fn default() -> Fan<T> {
+        Fan { links: Mutex::new(Vec::new()) }
+    }
+}
+
+impl<T: Flow> Fan<T> {
+    pub(crate) fn join(&self, link: Arc<Link<T>>) {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+    }
+}
+
+impl<T: Flow + Clone> Fan<T> {
+    pub(crate) fn push(&self, now: Moment, epoch: u32, signal: Signal<T>) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, others)) = links.split_last() {
+            for link in others {
+                link.push(now, epoch, signal.clone());
+            }
+            last.push(now, epoch, signal);
+        }
+    }
+}
+
+/// What a node needs of its graph.
+pub(crate) struct Work {
+    pub(crate) name: &'static str,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) meter: Meter,
+    pub(crate) epoch: Arc<Epoch>,
+    pub(crate) upstream: Arc<dyn Fn(Request) + Send + Sync>,
+}
+
+/// A node whose types are forgotten: what a host sees of it.
+pub(crate) trait Job: Send {
+    fn due(&self, now: Moment) -> bool;
+    fn timer(&self) -> Option<Moment>;
+    fn run(&mut self, now: Moment) -> Option<Span>;
+    fn deliver(&mut self, now: Moment);
+    fn took(&mut self, cost: Span);
+    fn kill(&mut self, now: Moment);
+    fn ended(&self) -> bool;
+}
+
+pub(crate) struct Node<E: Engine> {
+    work: Work,
+    engine: E,
+    link: Arc<Link<E::In>>,
+    fan: Arc<Fan<E::Out>>,
+    out: Outbox<E::Out>,
+    timer: Option<Moment>,
+    /// The last epoch that the engine was told of.
+    epoch: u32,
+    ended: bool,
+}
+
+impl<E: Engine> Node<E>
+where
+    E::In: Flow,
+    E::Out: Flow + Clone,
+{
+    pub(crate) fn new(work: Work, engine: E, link: Arc<Link<E::In>>, fan: Arc<Fan<E::Out>>) -> Node<E> {
+        let epoch = work.epoch.number();
+        Node { work, engine, link, fan, out: Outbox::default(), timer: None, epoch, ended: false }
+    }
+
+    fn next(&mut self, now: Moment) -> Option<Signal<E::In>> {
+        let epoch = self.work.epoch.number();
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            return Some(Signal::Flush(self.work.epoch.why()));
+        }
+        if self.timer.is_some_and(|timer| timer <= now) {
+            self.timer = None;
+            return Some(Signal::Timer);
+        }
+        self.link.pop(now, epoch)
+    }
+}
+
+impl<E: Engine> Job for Node<E>
+where
+    E::In: Flow,
+    E::Out: Flow + Clone,
+{
+    fn due(&self, now: Moment) -> bool {
+        let flushed = self.work.epoch.number() != self.epoch;
+        !self.ended && (flushed || !self.link.is_empty() || self.timer.is_some_and(|timer| timer <= now))
+    }
+
+    fn timer(&self) -> Option<Moment> {
+        self.timer.filter(|_| !self.ended)
+    }
+
+    fn run(&mut self, now: Moment) -> Option<Span> {
+        if self.ended {
+            return None;
+        }
+        let signal = self.next(now)?;
+        let last = matches!(signal, Signal::End);
+        match self.engine.run(now, signal, &mut self.out) {
+            Ok(Wake::At(moment)) => self.timer = Some(moment),
+            Ok(Wake::OnSignal) => self.timer = None,
+            Err(Fault::Reset(_)) => self.out.lose(Lost::Undecodable, 1),
+            Err(Fault::Dead(_)) => {
+                self.out.lose(Lost::Undecodable, 1);
+                self.ended = true;
+            }
+        }
+        self.ended |= last;
+        if self.ended {
+            self.out.end();
+        }
+        Some(std::mem::take(&mut self.out.spent))
+    }
+
+    fn deliver(&mut self, now: Moment) {
+        let Work { name, mark, meter, epoch, upstream } = &self.work;
+        for (why, count) in self.out.losses.drain(..) {
+            meter.lost(name, why, count);
+        }
+        for request in self.out.requests.drain(..) {
+            upstream(request);
+        }
+        for mut signal in self.out.signals.drain(..) {
+            match &mut signal {
+                // The epoch moved on while the slice ran.
+                Signal::Item(_) if epoch.number() != self.epoch => {
+                    meter.lost(name, Lost::Refused, 1);
+                    continue;
+                }
+                Signal::Item(item) => {
+                    if let Some(mark) = mark {
+                        item.trail.stamp(*mark, now);
+                    }
+                }
+                Signal::Gap(gap) if gap.stage.is_empty() => gap.stage = name,
+                _ => {}
+            }
+            self.fan.push(now, self.epoch, signal);
+        }
+    }
+
+    fn took(&mut self, cost: Span) {
+        self.engine.took(cost);
+    }
+
+    fn kill(&mut self, now: Moment) {
+        if !self.ended {
+            self.out = Outbox::default();
+            self.ended = true;
+            self.out.lose(Lost::Undecodable, 1);
+            self.out.end();
+            self.deliver(now);
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.ended
+    }
+}
+
+/// A stage as an engine whose slices cost nothing.
+pub(crate) struct Quick<S>(pub(crate) S);
+
+impl<S: Stage> Engine for Quick<S> {
+    type In = S::In;
+    type Out = S::Out;
+    fn run(&mut self, now: Moment, signal: Signal<S::In>, out: &mut Outbox<S::Out>) -> Result<Wake, Fault> {
+        Ok(self.0.step(now, signal, out))
+    }
+    fn slice(&self) -> Span {
+        Span::ZERO
+    }
+    fn delay(&self) -> Span {
+        self.0.delay()
+    }
+}
+
+/// Nothing flows out of a sink.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Nothing {}
+impl Flow for Nothing {}
+
+/// A sink as a stage: measures ages, counts and sheds what is late.
+pub(crate) struct SinkStage<T, S> {
+    sink: S,
+    meter: Meter,
+    takes: std::marker::PhantomData<fn(T)>,
+}
+
+impl<T, S> SinkStage<T, S> {
+    pub(crate) fn new(sink: S, meter: Meter) -> SinkStage<T, S> {
+        SinkStage { sink, meter, takes: std::marker::PhantomData }
+    }
+}
+
+impl<T, S: Sink<T>> Stage for SinkStage<T, S> {
+    type In = T;
+    type Out = Nothing;
+    fn step(&mut self, now: Moment, signal: Signal<T>, _: &mut Outbox<Nothing>) -> Wake {
+        let Signal::Item(item) = signal else {
+            self.sink.take(now, signal);
+            return Wake::OnSignal;
+        };
+        if let Some(budget) = self.sink.budget(&item.item) {
+            let age = item.age(now);
+            self.meter.age(budget.outlet, age);
+            if age > budget.span {
+                self.meter.lost(budget.outlet, Lost::TooLate, 1);
+                if budget.late == Late::Shed {
+                    return Wake::OnSignal;
+                }
+            }
+        }
+        self.sink.take(now, Signal::Item(sent(item, now)));
+        Wake::OnSignal
+    }
+}

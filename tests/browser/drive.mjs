@@ -1,0 +1,125 @@
+// Opens the page in the system's Chromium with a fake microphone and camera, waits for what was asked, and prints what a
+// person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
+//
+// node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"timeout_ms":60000,"screenshot":"x.png",
+//                  "scheme":"light|dark","width":1280,"height":900,"observe":false,"settle_ms":0}'
+import { createRequire } from "node:module";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { observe } from "./observe.mjs";
+
+const client = fileURLToPath(new URL("../../web-client/package.json", import.meta.url));
+const { chromium } = createRequire(client)("playwright-core");
+
+const wish = JSON.parse(process.argv[2]);
+const timeout = wish.timeout_ms ?? 60_000;
+const profile = mkdtempSync(join(tmpdir(), "hearsight-browser-"));
+const complaints = [];
+
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: wish.browser ?? "/usr/bin/chromium",
+  headless: true,
+  ignoreHTTPSErrors: true,
+  viewport: { width: wish.width ?? 1280, height: wish.height ?? 900 },
+  colorScheme: wish.scheme ?? "light",
+  permissions: wish.refuse ? [] : ["microphone", "camera"],
+  // Muted audio output also mutes the fake microphone.
+  ignoreDefaultArgs: ["--mute-audio"],
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    ...(wish.refuse ? ["--deny-permission-prompts"] : ["--use-fake-ui-for-media-stream"]),
+    ...(wish.microphone ? [`--use-file-for-fake-audio-capture=${wish.microphone}`] : []),
+    ...(wish.camera ? [`--use-file-for-fake-video-capture=${wish.camera}`] : []),
+  ],
+});
+
+try {
+  const page = await context.newPage();
+  page.setDefaultTimeout(timeout);
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (line) => {
+    if (line.type() === "error") complaints.push(line.text());
+  });
+  if (wish.observe) await page.addInitScript(observe);
+  await page.addInitScript(watch);
+  await page.goto(wish.url);
+  const errors = await waitFor(page);
+  if (wish.screenshot) await page.screenshot({ path: wish.screenshot, fullPage: true });
+  const seen = await page.evaluate(() => globalThis.seen());
+  console.log(JSON.stringify({ ...seen, complaints, gave_up: errors }));
+} finally {
+  await context.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** Waits until enough settled captions and figures are on the page; answers with what it gave up on, or null. */
+async function waitFor(page) {
+  try {
+    if (wish.refuse) {
+      await page.waitForSelector("#error:not([hidden])");
+      return null;
+    }
+    await page.waitForFunction(
+      (wish) =>
+        document.querySelectorAll("#captions [data-kind=final]").length >= wish.finals &&
+        (!wish.kbps || globalThis.watched.kbps >= wish.kbps) &&
+        (!wish.flashes || (globalThis.observed?.shownFlashes.length ?? 0) >= wish.flashes),
+      { finals: wish.finals ?? 1, kbps: wish.kbps, flashes: wish.flashes },
+      { polling: 100 },
+    );
+    return null;
+  } catch (error) {
+    return String(error.message ?? error).split("\n")[0];
+  }
+}
+
+/** Runs in the page before its own scripts: notes what passes by on the screen. */
+function watch() {
+  const watched = { partials: 0, speaking: 0, kbps: 0, widest: 0, began: performance.now(), first_caption_ms: null, fast_ms: null };
+  globalThis.watched = watched;
+  document.addEventListener("DOMContentLoaded", () => {
+    const look = () => {
+      if (document.querySelector("#captions [data-kind=partial]")) watched.partials += 1;
+      if (watched.first_caption_ms === null && document.querySelector("#captions [data-kind]")) {
+        watched.first_caption_ms = performance.now() - watched.began;
+      }
+      if (document.querySelector("#speaking")?.dataset.speaking === "true") watched.speaking += 1;
+      const rate = document.querySelector("#stat-kbps")?.textContent ?? "";
+      const number = parseFloat(rate.replace(/[^0-9.]/g, ""));
+      if (Number.isFinite(number)) watched.kbps = Math.max(watched.kbps, /Mb/i.test(rate) ? number * 1000 : number);
+      if (watched.fast_ms === null && watched.kbps >= 2000) watched.fast_ms = performance.now() - watched.began;
+      const width = parseInt(document.querySelector("#stat-resolution")?.textContent ?? "", 10);
+      if (Number.isFinite(width)) watched.widest = Math.max(watched.widest, width);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+  globalThis.seen = () => {
+    const text = (selector) => document.querySelector(selector)?.textContent?.trim() ?? null;
+    const segments = [...document.querySelectorAll("#waterfall [data-segment]")].map((bar) => ({
+      name: bar.dataset.segment,
+      us: bar.dataset.us === undefined || bar.dataset.us === "" ? null : Number(bar.dataset.us),
+    }));
+    return {
+      finals: [...document.querySelectorAll("#captions [data-kind=final]")].map((line) => line.textContent.trim()),
+      recogniser: text("#recogniser"),
+      state: text("#state"),
+      error: document.querySelector("#error")?.hidden ? null : text("#error"),
+      felt: document.querySelector("#felt")?.dataset.us ?? text("#felt"),
+      segments,
+      resolution: text("#stat-resolution"),
+      vectors: text("#seen-vectors"),
+      observed: globalThis.observed ?? null,
+      ...globalThis.watched,
+    };
+  };
+}
