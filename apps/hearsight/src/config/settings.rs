@@ -154,7 +154,7 @@ impl Settings {
     /// Takes every key of a file; unknown ones and values of the wrong kind are refused.
     pub(super) fn merge_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         let document = Document::parse(text).map_err(|error| ConfigError::Syntax {
-            path: path.clone(),
+            path: path.to_path_buf(),
             problem: error.to_string(),
         })?;
         let line_at = |span: Option<std::ops::Range<usize>>| {
