@@ -106,6 +106,8 @@ pub struct Log {
     pub level: tracing::Level,
     /// How a line looks.
     pub format: LogFormat,
+    /// Where the timing of every session is recorded; none: nowhere.
+    pub tape: Option<PathBuf>,
 }
 
 /// How a line of the log looks.

@@ -160,7 +160,11 @@ fn log(checked: &Checked<'_>) -> Result<Log, ConfigError> {
         "json" => LogFormat::Json,
         _ => return Err(checked.refusal("log.format", "there is no such format", "write text or json")),
     };
-    Ok(Log { level, format })
+    Ok(Log {
+        level,
+        format,
+        tape: checked.path("log.tape")?,
+    })
 }
 
 struct Checked<'a>(&'a Settings);

@@ -167,7 +167,10 @@ impl Settings {
                 .count()
         };
         for (section, item) in document.iter() {
-            let source = Source::File(path.to_path_buf(), line_at(document.key(section).and_then(|key| key.span())));
+            let source = Source::File(
+                path.to_path_buf(),
+                line_at(document.key(section).and_then(|key| key.span())),
+            );
             if !self.keys.iter().any(|key| key.section == section) {
                 return Err(self.unknown(section, source));
             }

@@ -65,6 +65,7 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("engine.threads", "2".into()),
         ("log.level", text("debug")),
         ("log.format", text("json")),
+        ("log.tape", text("t.tape")),
         ("demo.loops", "4".into()),
         ("demo.talk", text("d.wav")),
     ]
