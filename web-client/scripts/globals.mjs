@@ -1,0 +1,2 @@
+/** The globals of Node that the scripts use. */
+export default { console: "readonly", process: "readonly", URL: "readonly" };
