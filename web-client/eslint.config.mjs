@@ -23,5 +23,9 @@ export default tseslint.config(
     files: ["tests/**/*.ts"],
     rules: { "@typescript-eslint/no-floating-promises": "off", "max-lines-per-function": "off" },
   },
-  { files: ["scripts/**/*.mjs", "eslint.config.mjs"], languageOptions: { globals } },
+  {
+    files: ["tests/browser/answerer.js"],
+    languageOptions: { globals: { window: "readonly", performance: "readonly", RTCPeerConnection: "readonly" } },
+  },
+  { files: ["scripts/**/*.mjs", "tests/browser/*.mjs", "eslint.config.mjs"], languageOptions: { globals } },
 );
