@@ -139,9 +139,10 @@ impl Decode {
             return;
         };
         let span = Span::from_samples(length as i64, RATE);
-        let hole = unit.at + span - next;
+        // What lies before the sound so far, a repetition perhaps, leaves no hole.
+        let hole = (unit.at + span - next).max(Span::ZERO);
         self.concealed += hole;
-        if hole > MOST_CONCEALED || self.concealed > MOST_CONCEALED {
+        if self.concealed > MOST_CONCEALED {
             self.restart();
         } else if hole > Span::ZERO {
             self.conceal(now, unit, steps_from_span(hole), out);
@@ -227,3 +228,6 @@ fn steps_from_span(span: Span) -> usize {
     let samples = usize::try_from(span.samples(RATE)).unwrap_or(0);
     (samples + STEP / 2) / STEP * STEP
 }
+
+#[cfg(test)]
+mod tests;
