@@ -1,1 +1,4 @@
 //! In progress.
+
+pub mod ingest;
+pub mod serve;

@@ -1,1 +1,6 @@
-//! In progress.
+//! The live host: runs the same graphs as the simulator on real threads and the real clock.
+//!
+//! Knows tokio, named threads and the clock. Must not know any codec, model, shader or socket. Start at [`clock`].
+#![forbid(unsafe_code)]
+
+pub mod clock;
