@@ -351,30 +351,99 @@ fn planes_of(picture: &Picture<Planes>) -> Vec<u8> {
     .concat()
 }
 
+/// The pictures that the reference command makes of a file, as raw 4:2:0.
+fn reference(path: &std::path::Path) -> Vec<u8> {
+    let command = std::process::Command::new("ffmpeg")
+        .args(["-loglevel", "quiet", "-nostdin", "-f", "h264", "-i"])
+        .arg(path)
+        .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
+        .output();
+    command.expect("the ffmpeg command; `make setup` installs it").stdout
+}
+
+/// Ours of the same units.
+fn ours(units: impl IntoIterator<Item = Packet>) -> Vec<u8> {
+    let (mut decoder, mut seen) = (decoder(), Seen::default());
+    for (n, packet) in units.into_iter().enumerate() {
+        seen.item(&mut decoder, n as i64, packet);
+    }
+    seen.step(&mut decoder, Moment::ZERO, Signal::End);
+    assert_eq!(seen.lost, 0);
+    seen.pictures
+        .iter()
+        .flat_map(|picture| planes_of(&picture.item.picture))
+        .collect()
+}
+
 #[test]
 fn pictures_are_bit_for_bit_those_of_the_reference_command() {
     let packets = stream(322, 178, 25, 10, (3, 2));
-    let stream: Vec<u8> = packets.iter().flat_map(|packet| packet.payload.to_vec()).collect();
-    let name = format!("hearsight-codecs-{}.h264", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    std::fs::write(&path, stream).expect("writes");
-    let reference = std::process::Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-nostdin", "-f", "h264", "-i"])
-        .arg(&path)
-        .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-        .output()
-        .expect("the ffmpeg command; `make setup` installs it");
+    assert!(
+        packets
+            .iter()
+            .enumerate()
+            .all(|(n, packet)| is_key(&packet.payload) == (n % 10 == 0))
+    );
+    let path = std::env::temp_dir().join(format!("hearsight-codecs-{}.h264", std::process::id()));
+    let bytes: Vec<u8> = packets.iter().flat_map(|packet| packet.payload.to_vec()).collect();
+    std::fs::write(&path, bytes).expect("writes");
+    let reference = reference(&path);
     std::fs::remove_file(&path).expect("removes");
-    let (mut decoder, mut seen) = (decoder(), Seen::default());
-    for (n, packet) in packets.into_iter().enumerate() {
-        assert_eq!(is_key(&packet.payload), n % 10 == 0);
-        seen.item(&mut decoder, n as i64, packet);
-    }
-    let ours: Vec<u8> = seen
-        .pictures
-        .iter()
-        .flat_map(|picture| planes_of(&picture.item.picture))
+    let ours = ours(packets);
+    assert_eq!(ours.len(), reference.len());
+    assert!(ours == reference, "pictures differ");
+}
+
+/// Cuts a byte stream into access units: a new one begins with parameter sets, a delimiter, or the first slice of a
+/// picture, once the unit before has a slice (ITU-T H.264 section 7.4.1.2.3, as far as these streams need it).
+fn units_from_stream(bytes: &[u8]) -> Vec<Packet> {
+    let starts: Vec<usize> = (0..bytes.len().saturating_sub(4))
+        .filter(|&i| bytes[i..i + 3] == [0, 0, 1])
         .collect();
-    assert_eq!(ours.len(), reference.stdout.len());
-    assert!(ours == reference.stdout, "pictures differ");
+    let (mut units, mut whole): (Vec<Vec<u8>>, bool) = (Vec::new(), true);
+    for (index, &start) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).copied().unwrap_or(bytes.len());
+        let kind = bytes[start + 3] & 0x1f;
+        let slice = (1..=5).contains(&kind);
+        if whole && ((6..=9).contains(&kind) || slice && bytes[start + 4] & 0x80 != 0) {
+            units.push(Vec::new());
+            whole = false;
+        }
+        whole |= slice;
+        if let Some(unit) = units.last_mut() {
+            unit.extend(&bytes[start..end]);
+        }
+    }
+    let packet = |unit: Vec<u8>| Packet {
+        codec: Codec::H264,
+        key: is_key(&unit),
+        payload: unit.into(),
+        missing: 0,
+    };
+    units.into_iter().map(packet).collect()
+}
+
+#[test]
+fn conformance_streams_decode_bit_for_bit_where_they_are_present() {
+    let eval = std::env::var("HEARSIGHT_EVAL").unwrap_or_else(|_| "../../shared/eval".into());
+    let names = [
+        "BA_MW_D",
+        "BAMQ1_JVC_C",
+        "MIDR_MW_D",
+        "MPS_MW_A",
+        "MR2_TANDBERG_E",
+        "NRF_MW_E",
+        "SVA_CL1_E",
+    ];
+    for name in names {
+        let path = std::path::Path::new(&eval)
+            .join("h264")
+            .join(name)
+            .with_extension("264");
+        let Ok(bytes) = std::fs::read(&path) else {
+            eprintln!("skipped: no {}", path.display());
+            continue;
+        };
+        assert!(ours(units_from_stream(&bytes)) == reference(&path), "{name} differs");
+    }
 }
