@@ -21,5 +21,5 @@ await build({
   logLevel: "warning",
 });
 const files = readdirSync("dist/tests").map((name) => `dist/tests/${name}`);
-const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--enable-source-maps", "--test", "--test-reporter=spec", ...files], { stdio: "inherit" });
 process.exit(status ?? 1);

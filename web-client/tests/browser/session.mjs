@@ -1,6 +1,7 @@
 // The page and the library in Chromium, answered by a second page: `npm run build && npm run test:browser`.
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
@@ -15,6 +16,7 @@ const POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 const COMMON = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--use-fake-device-for-media-stream"];
 const profiles = [];
 let context;
+let site;
 
 async function launch(flags) {
   const profile = mkdtempSync(join(tmpdir(), "hearsight-page-"));
@@ -28,37 +30,46 @@ async function launch(flags) {
   return browser;
 }
 
+// A real server: worklets are loaded past the browser driver's interception.
+const files = createServer((request, response) => {
+  const { pathname } = new URL(request.url, "http://localhost");
+  const file = pathname === "/" ? "index.html" : pathname.slice(1);
+  try {
+    const body = readFileSync(join(root, "dist/page", file));
+    response.writeHead(200, { "content-type": TYPES[extname(file)], "content-security-policy": POLICY }).end(body);
+  } catch {
+    response.writeHead(404).end();
+  }
+});
+
 before(async () => {
+  await new Promise((resolve) => files.listen(0, "127.0.0.1", resolve));
+  site = `http://127.0.0.1:${files.address().port}`;
   context = await launch(["--use-fake-ui-for-media-stream"]);
 });
 after(async () => {
+  files.close();
   for (const [browser, profile] of profiles) {
     await browser.close();
     rmSync(profile, { recursive: true, force: true });
   }
 });
 
-/** A page on which the built files are served and WHIP requests go to `whip`. */
+/** The built page, with its WHIP requests going to `whip`. */
 async function open(browser, whip, path) {
   const page = await browser.newPage();
   page.errors = [];
   page.on("pageerror", (error) => page.errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && message.text().includes("Content Security") && page.errors.push(message.text()));
-  await page.route("http://localhost/**", (route) => {
-    const { pathname } = new URL(route.request().url());
-    if (pathname.startsWith("/whip/")) return whip(route, route.request());
-    const file = pathname === "/" ? "index.html" : pathname.slice(1);
-    const headers = { "content-type": TYPES[extname(file)], "content-security-policy": POLICY };
-    return route.fulfill({ headers, body: readFileSync(join(root, "dist/page", file), "utf8") });
-  });
-  await page.goto(`http://localhost${path}`);
+  await page.route(`${site}/whip/**`, (route) => whip(route, route.request()));
+  await page.goto(`${site}${path}`);
   return page;
 }
 
 async function answerer() {
   const page = await context.newPage();
-  await page.route("http://localhost/**", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>answerer</title>" }));
-  await page.goto("http://localhost/answerer");
+  await page.route(`${site}/answerer`, (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>answerer</title>" }));
+  await page.goto(`${site}/answerer`);
   // A page with capture permission offers its real addresses instead of .local names.
   await page.evaluate("navigator.mediaDevices.getUserMedia({ audio: true })");
   await page.addScriptTag({ content: readFileSync(join(root, "tests/browser/answerer.js"), "utf8") });
@@ -116,6 +127,10 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
 
   await page.locator("#stat-resolution", { hasText: "×" }).waitFor();
   await page.locator("#stat-kbps", { hasText: "bit/s" }).waitFor();
+  await page.waitForFunction('Number(document.querySelector("#level").ariaValueNow) > 10');
+  const other = await page.locator("#microphone option").nth(2).getAttribute("value");
+  await page.locator("#microphone").selectOption(other);
+  await page.waitForFunction((id) => document.querySelector("#preview").srcObject.getAudioTracks()[0].getSettings().deviceId === id, other);
   await page.locator("#captions").focus();
   await page.keyboard.press("ArrowRight");
   await page.locator("#when", { hasText: "mouse" }).waitFor();

@@ -45,6 +45,7 @@ export class WaterfallView {
 
   constructor() {
     for (const [outlet, label, aim] of OUTLETS) this.addRow(outlet, label, aim);
+    this.list.replaceChildren(...Object.values(SEGMENTS).map((label) => rowOf(label, make("span", "bar"), "–", "waiting")));
   }
 
   /** Takes in the account of one more event. */
@@ -55,7 +56,6 @@ export class WaterfallView {
     outlet.latest = latency;
     outlet.felt_us.push(latency.felt_us);
     if (outlet.felt_us.length > HISTORY) outlet.felt_us.shift();
-    outlet.row.hidden = false;
     cell(outlet.row, 1, latency.felt_us);
     cell(outlet.row, 2, median(outlet.felt_us));
     if (this.shown() === latency.outlet) this.draw(latency);
@@ -75,7 +75,6 @@ export class WaterfallView {
     head.scope = "row";
     const row = make("tr", "", head, make("td", "", "–"), make("td", "", "–"), make("td", "", aim === null ? "–" : `${aim} ms`));
     row.dataset["outlet"] = name;
-    row.hidden = true;
     button.addEventListener("click", () => {
       this.chosen = name;
       const latest = this.outlets.get(name)?.latest;
@@ -110,13 +109,16 @@ function segmentRow(segment: Segment, from: number, share: number): HTMLElement 
   const bar = make("span", "bar");
   bar.style.setProperty("--from", from.toFixed(4));
   bar.style.setProperty("--share", Math.min(share, 1).toFixed(4));
-  const track = make("span", "track", bar);
-  track.ariaHidden = "true";
-  const value = make("span", "us", segment.us === null ? "unknown" : msText(segment.us));
-  const row = make("li", "", make("span", "", SEGMENTS[segment.name] ?? segment.name), track, value);
+  const row = rowOf(SEGMENTS[segment.name] ?? segment.name, bar, segment.us === null ? "unknown" : msText(segment.us));
   row.dataset["segment"] = segment.name;
   row.dataset["us"] = segment.us === null ? "" : String(segment.us);
   return row;
+}
+
+function rowOf(label: string, bar: HTMLElement, value: string, className = ""): HTMLElement {
+  const track = make("span", "track", bar);
+  track.ariaHidden = "true";
+  return make("li", className, make("span", "", label), track, make("span", "us", value));
 }
 
 function cell(row: HTMLTableRowElement, index: number, us: number | null): void {
