@@ -140,7 +140,7 @@ impl Session {
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.rtc.handle_input(Input::Timeout(now)).is_err() {
-            self.mailbox.counters.errors.one();
+            self.refused();
         }
     }
 
@@ -162,8 +162,7 @@ impl Session {
                 }
                 Err(_) if errors < MAX_ERRORS_PER_STEP => {
                     errors += 1;
-                    self.mailbox.counters.errors.one();
-                    io.counters.errors.one();
+                    self.refused();
                 }
                 Err(_) => return Next::Over(Left::Failed),
             }
@@ -192,22 +191,29 @@ impl Session {
         match self.rtc.handle_input(input) {
             Ok(()) => self.heard = now,
             // A bad packet is the packet's fault: it is counted, and the session goes on.
-            Err(_) => self.mailbox.counters.errors.one(),
+            Err(_) => self.refused(),
         }
     }
 
+    fn refused(&self) {
+        self.mailbox.counters.errors.one();
+        self.permit.counters().errors.one();
+    }
+
     fn next(&mut self, now: Instant, rtc: Instant) -> Next {
+        let silent = self.heard + self.silence;
         let own = match self.state {
             State::Closed => return Next::Over(Left::Closed),
             _ if self.mailbox.open().dismissed => return Next::Over(Left::Dismissed),
             _ if !self.rtc.is_alive() => return Next::Over(Left::Closed),
             State::Connecting { by } if now >= by => return Next::Over(Left::NeverConnected),
             State::Connecting { by } => by,
-            State::Disconnected { since } if now >= since + RECONNECT => return Next::Over(Left::Silent),
-            State::Disconnected { since } => since + RECONNECT,
-            State::Connected if now >= self.heard + self.silence => return Next::Over(Left::Silent),
-            State::Connected => self.heard + self.silence,
+            State::Connected => silent,
+            State::Disconnected { since } => silent.min(since + RECONNECT),
         };
+        if now >= own {
+            return Next::Over(Left::Silent);
+        }
         let mut at = rtc.min(own);
         if let (true, Some(asked)) = (self.keyframes.wanted, self.keyframes.asked) {
             at = at.min((asked + KEYFRAME_INTERVAL).max(now));
@@ -221,16 +227,7 @@ impl Session {
                 self.permit.connected();
                 self.state = State::Connected;
             }
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                if self.state == State::Connected {
-                    self.state = State::Disconnected { since: now };
-                }
-            }
-            Event::IceConnectionStateChange(state) if state.is_connected() => {
-                if matches!(self.state, State::Disconnected { .. }) {
-                    self.state = State::Connected;
-                }
-            }
+            Event::IceConnectionStateChange(state) => self.ice(now, state),
             Event::MediaAdded(added) => {
                 let track = match added.kind {
                     MediaKind::Audio => &mut self.sound,
@@ -254,6 +251,14 @@ impl Session {
             Event::Closed => self.state = State::Closed,
             _ => {}
         }
+    }
+
+    fn ice(&mut self, now: Instant, ice: IceConnectionState) {
+        self.state = match self.state {
+            State::Connected if ice == IceConnectionState::Disconnected => State::Disconnected { since: now },
+            State::Disconnected { .. } if ice.is_connected() => State::Connected,
+            state => state,
+        };
     }
 
     fn track(&self, mid: Mid) -> Option<Track> {
@@ -357,7 +362,7 @@ impl Session {
             Ok(true) => {}
             // No room: the client's acknowledgements bring us back.
             Ok(false) => return false,
-            Err(_) => mailbox.counters.errors.one(),
+            Err(_) => self.refused(),
         }
         waiting.pop_text();
         drop(waiting);

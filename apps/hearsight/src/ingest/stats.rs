@@ -123,6 +123,10 @@ pub(super) struct Permit {
 }
 
 impl Permit {
+    /// The counters of all sessions.
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
     /// The session connected: its place among the connecting is free again.
     pub(super) fn connected(&mut self) {
         if std::mem::take(&mut self.connecting) {

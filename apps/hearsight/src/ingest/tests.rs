@@ -201,6 +201,29 @@ fn a_keyframe_is_asked_for_on_joining_on_request_and_after_a_loss() {
 }
 
 #[test]
+fn a_lost_packet_of_a_picture_is_asked_for_again_and_the_picture_is_whole() {
+    let (ingest, clock) = start(|_| {});
+    let (mut client, _, _, got) = Client::connect(&ingest, clock);
+    client.show(Span::ZERO, &picture(true, 5_000, 1));
+    assert_eq!(next_packet(&got, Codec::H264).item.missing, 0);
+    client.drop_next = 1;
+    let sent = picture(false, 5_000, 2);
+    client.show(Span::from_millis(33), &sent);
+    let mut whole = None;
+    client.until(|_| {
+        whole = whole.take().or_else(|| {
+            got.try_iter().find_map(|got| match got {
+                Got::Packet(unit) => Some(unit.item),
+                _ => None,
+            })
+        });
+        whole.is_some()
+    });
+    let whole = whole.expect("repaired");
+    assert_eq!((&*whole.payload, whole.missing), (&sent[..], 0));
+}
+
+#[test]
 fn missing_sound_is_counted_and_waited_for_no_longer_than_declared() {
     let (ingest, clock) = start(|_| {});
     let (mut client, _, _, got) = Client::connect(&ingest, clock);

@@ -218,7 +218,7 @@ async fn mutated_offers_never_break_anything() {
     let (app, _, ingest, offer) = house(|config| (config.max_sessions, config.max_connecting) = (10_000, 10_000));
     let lines: Vec<&str> = offer.lines().collect();
     let mut random = fastrand::Rng::with_seed(5);
-    for _ in 0..300 {
+    for _ in 0..100 {
         let mut mutated: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         for _ in 0..random.usize(1..5) {
             let at = random.usize(..mutated.len());
