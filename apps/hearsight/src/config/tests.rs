@@ -272,7 +272,7 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
         (&["--limits-sessions", "many"], "limits.sessions", "the default is 16"),
         (
             &["--limits-connect-s", "99999999999999999999"],
-            "limits.body_kib",
+            "limits.connect_s",
             "whole number",
         ),
         (&["--recognise-warm", "9"], "recognise.warm", "raise recognise.workers"),
