@@ -84,6 +84,7 @@ const SPOKEN_IN: [(&str, &[&str], &str); 4] = [
         "serde",
         &[
             "apps/hearsight/src/wire",
+            "apps/hearsight/src/serve/problem",
             "apps/hearsight/src/config",
             "apps/hearsight/src/tape",
             "tests/src",
