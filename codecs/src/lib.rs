@@ -1,1 +1,15 @@
-//! In progress.
+//! Coded sound and pictures in, samples, pixels and motion out; and back again for the sample talk and the tests.
+//!
+//! Knows H.264 through the system's libavcodec, Opus through libopus, resampling, and plain measures of pictures. Must
+//! not know any model, shader, socket or clock: every stage is stepped with a moment. Start at [`h264::Decoder`] and
+//! [`hearing::Hearing`].
+
+pub mod encode;
+pub mod h264;
+pub mod hearing;
+mod libav;
+pub mod measure;
+pub mod opus;
+pub mod resample;
+#[cfg(test)]
+mod scenes;

@@ -1,3 +1,16 @@
-//! In progress.
+//! Hearsight, the roof: the engines of the rooms below, wired into sessions and served.
+//!
+//! Knows the wiring and its budgets, WebRTC in ([`ingest`]) and out ([`send`]), HTTP, the wire and the settings. Must not
+//! know how anything is decoded or recognised. Start at [`wiring`], then [`app`].
 
+pub mod app;
+pub mod budget;
 pub mod config;
+pub mod ingest;
+pub mod kit;
+pub mod serve;
+pub mod session;
+pub mod tape;
+pub mod telemetry;
+pub mod wire;
+pub mod wiring;

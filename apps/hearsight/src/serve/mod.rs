@@ -1,0 +1,207 @@
+//! What HTTP offers: WHIP, the page, and whether the server is well.
+//!
+//! Knows axum, TLS and certificates. Must not know what sessions do: that is behind [`Door`]. Start at [`run`]; the
+//! routes without a socket are [`router`].
+
+mod certificate;
+mod connections;
+mod page;
+mod problem;
+mod whip;
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum_server::Handle;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+use crate::ingest::{Ingest, MAX_SDP, Peer, Refusal, Reply, SessionId};
+
+pub use certificate::CertificateError;
+use connections::Limit;
+use problem::Problem;
+
+/// How long a request may take from its first byte to the end of its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a request's header may take to arrive, and a TLS handshake.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long running requests get when the server stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Where sessions are taken in: the application behind the HTTP door.
+pub trait Door: Send + Sync + 'static {
+    /// A client publishes `stream`. Returns who hears and sees it, or why it may not.
+    fn open(&self, stream: &str, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal>;
+}
+
+/// Where to listen, and with which certificate.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Served as plain HTTP if it is a loopback address, and as HTTPS if not: browsers give cameras to secure pages only.
+    pub http: Option<SocketAddr>,
+    /// Served as HTTPS whatever the address.
+    pub https: Option<SocketAddr>,
+    /// The certificate for HTTPS.
+    pub certificate: Certificate,
+    /// The address under which the world reaches us: named in a self-made certificate.
+    pub public_address: Option<IpAddr>,
+    /// Connections at a time, on each listener; more wait in the kernel.
+    pub max_connections: usize,
+}
+
+/// Which certificate HTTPS shows.
+#[derive(Clone, Debug)]
+pub enum Certificate {
+    /// PEM files of a certificate chain and its key.
+    Given {
+        /// The chain, our certificate first.
+        chain: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// Made by ourselves and kept in this directory. Browsers warn of it once.
+    Own {
+        /// The state directory; created when missing.
+        state: PathBuf,
+    },
+}
+
+/// One listener as it turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The bound address, with its real port.
+    pub address: SocketAddr,
+    /// HTTPS, or plain HTTP on loopback.
+    pub secure: bool,
+}
+
+/// Why serving did not begin.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// An address can't be bound.
+    #[error("can't listen on {address}: {source}; choose another address or port, or stop what uses it")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Neither `http` nor `https` says where.
+    #[error("no address to listen on: set listen.http or listen.https")]
+    Nowhere,
+    /// There is no usable certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Serving {
+    /// The listeners: `http` first, then `https`.
+    pub listeners: Vec<Listener>,
+    tasks: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Serving {
+    /// Waits until the server has stopped after its `shutdown` came, and every connection is closed.
+    pub async fn stopped(self) -> io::Result<()> {
+        for task in self.tasks {
+            task.await.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+}
+
+/// Binds and serves until `shutdown` completes; running requests then get three seconds.
+pub async fn run(
+    config: Config,
+    ingest: Ingest,
+    door: Arc<dyn Door>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Serving, ServeError> {
+    let wanted = [(config.http, false), (config.https, true)];
+    let wanted: Vec<_> = wanted
+        .into_iter()
+        .filter_map(|(at, tls)| at.map(|at| (at, tls)))
+        .collect();
+    if wanted.is_empty() {
+        return Err(ServeError::Nowhere);
+    }
+    let mut bound = Vec::new();
+    for (address, tls) in wanted {
+        let secure = tls || !address.ip().is_loopback();
+        bound.push((bind(address)?, secure));
+    }
+    let tls = match bound.iter().any(|(_, secure)| *secure) {
+        true => {
+            let listening = bound.iter().map(|((_, address), _)| address.ip());
+            Some(certificate::rustls(
+                &config.certificate,
+                listening.chain(config.public_address),
+            )?)
+        }
+        false => None,
+    };
+    let app = router(ingest, door);
+    let handle = Handle::new();
+    let mut serving = Serving {
+        listeners: Vec::new(),
+        tasks: Vec::new(),
+    };
+    for ((socket, address), secure) in bound {
+        let tls = tls.clone().filter(|_| secure);
+        let limit = Limit::new(config.max_connections);
+        let server = connections::serve(socket, tls, limit, handle.clone(), app.clone());
+        serving.listeners.push(Listener { address, secure });
+        serving.tasks.push(tokio::spawn(server));
+    }
+    tokio::spawn(async move {
+        shutdown.await;
+        handle.graceful_shutdown(Some(GRACE));
+    });
+    Ok(serving)
+}
+
+/// The routes, for serving and for tests without a socket.
+pub fn router(ingest: Ingest, door: Arc<dyn Door>) -> Router {
+    Router::new()
+        .merge(whip::routes(ingest, door))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/", get(page::index))
+        .fallback(page::file)
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this resource does not know the method: see the Allow header",
+            )
+        })
+        .layer(DefaultBodyLimit::max(MAX_SDP))
+        .layer(tower_http::timeout::TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            REQUEST_TIMEOUT,
+        ))
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let bound = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let local = listener.local_addr()?;
+        Ok((listener, local))
+    };
+    bound().map_err(|source| ServeError::Bind { address, source })
+}
+
+#[cfg(test)]
+mod tests;

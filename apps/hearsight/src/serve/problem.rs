@@ -1,0 +1,81 @@
+//! Errors as RFC 9457 problem documents: what went wrong, and what to do about it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::ingest::{OfferError, Refusal};
+
+/// An error answer: `application/problem+json` with a `detail` for the person who reads it.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+    retry_after: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
+        Problem {
+            status,
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+    /// There is no room; try again after so many seconds.
+    pub(super) fn busy(detail: impl Into<String>, retry_after: u32) -> Problem {
+        Problem {
+            retry_after: Some(retry_after),
+            ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    }
+}
+
+impl From<OfferError> for Problem {
+    fn from(error: OfferError) -> Problem {
+        let text = error.to_string();
+        match error {
+            OfferError::Malformed(_) => Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("{text}; send the SDP of a WebRTC offer"),
+            ),
+            OfferError::Unsupported(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text),
+            OfferError::Crowded(_) => Problem::busy(format!("{text}: try again a little later"), 5),
+            OfferError::Refused(Refusal::Busy { retry_after, detail }) => Problem::busy(detail, retry_after),
+            OfferError::Refused(Refusal::NotFound { detail }) => Problem::new(StatusCode::NOT_FOUND, detail),
+            OfferError::Unavailable(_) => Problem::busy(format!("{text}: try again a little later"), 2),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let document = Document {
+            r#type: "about:blank",
+            title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

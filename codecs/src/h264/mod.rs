@@ -1,0 +1,10 @@
+//! H.264 in, pictures and their motion vectors out.
+
+mod decoder;
+mod motion;
+mod nal;
+#[cfg(test)]
+mod tests;
+
+pub use decoder::{Config, Decoder, OpenError};
+pub use nal::is_key;

@@ -1,0 +1,6 @@
+//! The models against real speech, scripts and hostile input.
+
+mod hearing;
+mod listener;
+mod pocketsphinx;
+mod speech;

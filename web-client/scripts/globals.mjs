@@ -1,0 +1,2 @@
+/** The globals of Node, and of the page in what is evaluated there, that the scripts use. */
+export default { console: "readonly", document: "readonly", window: "readonly", process: "readonly", URL: "readonly" };

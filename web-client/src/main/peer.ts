@@ -1,0 +1,156 @@
+/** One connection, from the offer to its end: peer connection, data channel and the server's resource live and die together. */
+
+import { HearsightError } from "./errors.js";
+import { holdResolution, preferH264, type VideoAim } from "./media.js";
+import { CHANNEL } from "./wire.js";
+import { end, publish, type Endpoint } from "./whip.js";
+
+/** What a connection tells its owner. Nothing is said after `lost`. */
+export interface PeerEvents {
+  /** A text of the server and when it came. */
+  readonly message: (text: unknown) => void;
+  /** The connection cannot be used any more. */
+  readonly lost: (error: HearsightError) => void;
+}
+
+/** Candidates of this machine are there at once; those of a STUN server may be late and are then done without. */
+const GATHER_WITHIN_MS = 1_500;
+/** ICE, DTLS and SCTP take a tenth of a second nearby, seconds over a bad line. */
+const OPEN_WITHIN_MS = 15_000;
+/** A path that comes back by itself does so within a few seconds; longer is a loss. */
+const DISCONNECTED_FOR_MS = 5_000;
+/** Beyond this the channel is not being drained, and more would only grow old in it. */
+const MAX_BUFFERED = 256 * 1024;
+
+/** An open connection that sends `stream`. */
+export class Peer {
+  private resource: string | null = null;
+  private grace: ReturnType<typeof setTimeout> | undefined;
+  private ended = false;
+
+  private constructor(
+    private readonly endpoint: Endpoint,
+    private readonly connection: RTCPeerConnection,
+    private readonly channel: RTCDataChannel,
+    private readonly events: PeerEvents,
+  ) {}
+
+  /** Offers, waits for the answer and for the channel to open. Throws a `HearsightError`; nothing is left behind then. */
+  static async open(
+    endpoint: Endpoint,
+    stream: MediaStream,
+    aim: VideoAim,
+    iceServers: RTCIceServer[],
+    events: PeerEvents,
+    signal: AbortSignal,
+  ): Promise<Peer> {
+    const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
+    const channel = connection.createDataChannel(CHANNEL, { ordered: true });
+    const peer = new Peer(endpoint, connection, channel, events);
+    try {
+      addTracks(connection, stream);
+      await connection.setLocalDescription();
+      await gathered(connection);
+      const session = await publish(endpoint, connection.localDescription?.sdp ?? "", signal);
+      peer.resource = session.resource;
+      const opened = peer.opened(signal);
+      // Whoever fails first is reported; the other must not count as unhandled.
+      opened.catch(() => undefined);
+      await connection.setRemoteDescription({ type: "answer", sdp: session.answer }).catch((cause: unknown) => {
+        throw new HearsightError("bad_answer", {}, { cause });
+      });
+      await Promise.all(connection.getSenders().filter((sender) => sender.track?.kind === "video").map((sender) => holdResolution(sender, aim)));
+      await opened;
+      peer.watch();
+      return peer;
+    } catch (error) {
+      peer.close();
+      throw error;
+    }
+  }
+
+  /** Sends a text; false when the channel is closed or not being drained. */
+  send(text: string): boolean {
+    if (this.channel.readyState !== "open" || this.channel.bufferedAmount > MAX_BUFFERED) return false;
+    this.channel.send(text);
+    return true;
+  }
+
+  /** Sends another device from now on, without a new negotiation. */
+  async replace(track: MediaStreamTrack): Promise<void> {
+    const transceiver = this.connection.getTransceivers().find((each) => each.sender.track?.kind === track.kind || each.receiver.track.kind === track.kind);
+    await transceiver?.sender.replaceTrack(track);
+  }
+
+  /** What the browser knows of this connection. */
+  report(): Promise<RTCStatsReport> {
+    return this.connection.getStats();
+  }
+
+  /** Ends it on both sides, without a word to the owner. */
+  close(): void {
+    if (this.ended) return;
+    this.ended = true;
+    clearTimeout(this.grace);
+    this.connection.close();
+    if (this.resource !== null) end(this.endpoint, this.resource);
+  }
+
+  private opened(signal: AbortSignal): Promise<void> {
+    // From the start, not from the opening on: the server's first message may come with it.
+    this.channel.addEventListener("message", (event: MessageEvent<unknown>) => {
+      if (!this.ended) this.events.message(event.data);
+    });
+    return new Promise((resolve, reject) => {
+      const settled = new AbortController();
+      const fail = (): void => {
+        settled.abort();
+        reject(new HearsightError("media_unreachable"));
+      };
+      const timer = setTimeout(fail, OPEN_WITHIN_MS);
+      const heard = { signal: settled.signal };
+      settled.signal.addEventListener("abort", () => { clearTimeout(timer); });
+      signal.addEventListener("abort", fail, heard);
+      this.connection.addEventListener("connectionstatechange", () => { if (this.connection.connectionState === "failed") fail(); }, heard);
+      this.channel.addEventListener("close", fail, heard);
+      this.channel.addEventListener("open", () => { settled.abort(); resolve(); }, heard);
+    });
+  }
+
+  private watch(): void {
+    if (this.channel.readyState !== "open") throw new HearsightError("connection_lost");
+    this.channel.addEventListener("close", () => { this.lose(); });
+    const judge = (): void => {
+      const state = this.connection.connectionState;
+      clearTimeout(this.grace);
+      if (state === "failed" || state === "closed") this.lose();
+      if (state === "disconnected") this.grace = setTimeout(() => { this.lose(); }, DISCONNECTED_FOR_MS);
+    };
+    this.connection.addEventListener("connectionstatechange", judge);
+  }
+
+  private lose(): void {
+    if (this.ended) return;
+    this.close();
+    this.events.lost(new HearsightError("connection_lost"));
+  }
+}
+
+function addTracks(connection: RTCPeerConnection, stream: MediaStream): void {
+  for (const track of stream.getTracks()) {
+    const transceiver = connection.addTransceiver(track, { direction: "sendonly", streams: [stream] });
+    if (track.kind === "video") preferH264(transceiver);
+  }
+}
+
+function gathered(connection: RTCPeerConnection): Promise<void> {
+  if (connection.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_WITHIN_MS);
+    connection.addEventListener("icegatheringstatechange", () => {
+      if (connection.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,63 @@
+/** The client's half of WHIP (RFC 9725): one POST with a whole offer, one DELETE at the end. */
+
+import { errorFromResponse, HearsightError } from "./errors.js";
+
+/** Where to publish. */
+export interface Endpoint {
+  /** The server's origin, `https://host:port`. */
+  readonly url: string;
+  /** The name of the stream. */
+  readonly stream: string;
+  /** Sent as `Authorization: Bearer`. */
+  readonly token?: string;
+}
+
+/** A session that the server has made. */
+export interface WhipSession {
+  readonly answer: string;
+  /** Its address: DELETE ends it. Null when the server named none. */
+  readonly resource: string | null;
+}
+
+/** A server that takes longer to answer is as good as gone. */
+const ANSWER_WITHIN_MS = 10_000;
+/** Longer than any answer: ours are a few kilobytes. */
+const MAX_ANSWER = 256 * 1024;
+
+/** Sends the offer and returns the answer. Throws a `HearsightError` with the server's own remedy. */
+export async function publish(endpoint: Endpoint, offer: string, signal: AbortSignal): Promise<WhipSession> {
+  const url = new URL(`/whip/${encodeURIComponent(endpoint.stream)}`, endpoint.url);
+  let response: Response;
+  let body: string;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp", ...authorization(endpoint) },
+      body: offer,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
+    });
+    body = await response.text();
+  } catch (cause) {
+    throw new HearsightError("network_gone", {}, { cause });
+  }
+  if (!response.ok) throw errorFromResponse(response.status, body, response.headers.get("Retry-After"), Date.now());
+  const location = response.headers.get("Location");
+  const resource = location === null ? null : new URL(location, response.url).href;
+  const type = response.headers.get("Content-Type") ?? "";
+  if (response.status !== 201 || !type.startsWith("application/sdp") || body.length > MAX_ANSWER) {
+    if (resource !== null) end(endpoint, resource);
+    throw new HearsightError("bad_answer", {}, { status: response.status });
+  }
+  return { answer: body, resource };
+}
+
+/** Ends the session at the server. It may outlive the page; a server that does not hear it notices by itself. */
+export function end(endpoint: Endpoint, resource: string): void {
+  // The token belongs to the endpoint's origin and goes nowhere else.
+  if (new URL(resource).origin !== new URL(endpoint.url).origin) return;
+  fetch(resource, { method: "DELETE", headers: authorization(endpoint), keepalive: true }).catch(() => undefined);
+}
+
+function authorization(endpoint: Endpoint): Record<string, string> {
+  return endpoint.token === undefined ? {} : { Authorization: `Bearer ${endpoint.token}` };
+}

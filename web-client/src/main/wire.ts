@@ -1,0 +1,296 @@
+/**
+ * The messages on the data channel: their types, and the one place where text becomes a checked message.
+ * Integers are microseconds (`*_us`). `at_us` is media time on the session's timeline; `t0_us` is the client's clock
+ * (unix time); every other moment is the server's clock. Unknown types and fields are ignored.
+ */
+
+/** The label of the data channel that the client opens. */
+export const CHANNEL = "hearsight";
+/** The longest message that either side accepts, in bytes of UTF-8. */
+export const MAX_MESSAGE = 16 * 1024;
+
+/** One word with its media times. `stability`: chance that later results leave it; `certainty`: chance that it is right. */
+export interface Word {
+  readonly text: string;
+  readonly start_us: number;
+  readonly end_us: number;
+  readonly stability: number;
+  readonly certainty: number | null;
+}
+/** First message of a session: which recogniser is at work and what to expect of it. */
+export interface SessionMessage {
+  readonly type: "session";
+  readonly version: number;
+  readonly session: string;
+  readonly recogniser: { readonly name: string; readonly note: string };
+}
+/** Speech began or ended, as the server's voice detector hears it. */
+export interface SpeechMessage {
+  readonly type: "speech.started" | "speech.stopped";
+  readonly id: number;
+  readonly at_us: number;
+}
+/** The words of a segment; replaces the earlier message of the same segment. Final words will not change again. */
+export interface WordsMessage {
+  readonly type: "words.partial" | "words.final";
+  readonly id: number;
+  readonly segment: number;
+  readonly at_us: number;
+  readonly words: readonly Word[];
+}
+/** What the server's decoder sees. `vectors`: mean motion vectors per picture; `motion`: their mean length in pixels. */
+export interface PictureMessage {
+  readonly type: "picture.stats";
+  readonly id: number;
+  readonly at_us: number;
+  readonly width: number;
+  readonly height: number;
+  readonly fps: number;
+  readonly kbps: number;
+  readonly decoded: number;
+  readonly keyframes: number;
+  readonly vectors: number;
+  readonly motion: number;
+  readonly brightness: number;
+  readonly cut: boolean;
+}
+/** One step of the way; `us` is null where it cannot be known. */
+export interface Segment {
+  readonly name: string;
+  readonly us: number | null;
+}
+/** Where the server's share of event `of` went. The segments sum to `sent_us − born_us`. */
+export interface LatencyMessage {
+  readonly type: "latency";
+  readonly of: number;
+  readonly outlet: string;
+  readonly born_us: number;
+  readonly measured: boolean;
+  readonly segments: readonly Segment[];
+  readonly sent_us: number;
+}
+/** Units are missing: which stage dropped them, why and how many. */
+export interface LostMessage {
+  readonly type: "lost";
+  readonly stage: string;
+  readonly why: string;
+  readonly count: number;
+  readonly at_us: number | null;
+}
+/** The server's answer to a clock question. */
+export interface ClockMessage {
+  readonly type: "clock";
+  readonly t0_us: number;
+  readonly t1_us: number;
+}
+/** Why queued work is thrown away. */
+export type FlushWhy = "seek" | "barge_in";
+/** The server has thrown away what was queued. */
+export interface FlushedMessage {
+  readonly type: "flushed";
+  readonly why: FlushWhy;
+  readonly at_us: number;
+}
+/** The server could not take a message of ours, or cannot go on. */
+export interface ErrorMessage {
+  readonly type: "error";
+  readonly code: string;
+  readonly message: string;
+}
+/** Everything a server says. */
+export type ToClient =
+  | SessionMessage
+  | SpeechMessage
+  | WordsMessage
+  | PictureMessage
+  | LatencyMessage
+  | LostMessage
+  | ClockMessage
+  | FlushedMessage
+  | ErrorMessage;
+
+/** Everything a client says. */
+export type ToServer =
+  | { readonly type: "clock"; readonly t0_us: number }
+  | { readonly type: "clock.offset"; readonly offset_us: number; readonly error_us: number }
+  | { readonly type: "shown"; readonly id: number; readonly received_us: number; readonly shown_us: number }
+  | { readonly type: "flush"; readonly why: FlushWhy };
+
+/** What became of a text: a message, a type of a later version, or nothing usable. */
+export type Parsed<M> =
+  | { readonly ok: true; readonly message: M }
+  | { readonly ok: false; readonly why: "unknown"; readonly detail: string }
+  | { readonly ok: false; readonly why: "malformed"; readonly detail: string };
+
+/** Reads a message of the server. Never throws; unknown fields are dropped. */
+export function parseToClient(text: unknown): Parsed<ToClient> {
+  return parse(text, TO_CLIENT);
+}
+
+/** Reads a message of a client, as the server does. Never throws. */
+export function parseToServer(text: unknown): Parsed<ToServer> {
+  return parse(text, TO_SERVER);
+}
+
+class Malformed extends Error {}
+
+/** An object whose fields are taken out one by one, each checked. */
+class Fields {
+  constructor(private readonly from: Readonly<Record<string, unknown>>) {}
+
+  text(name: string): string {
+    const value = this.from[name];
+    if (typeof value !== "string") throw new Malformed(`${name} is not text`);
+    return value;
+  }
+  number(name: string): number {
+    const value = this.from[name];
+    if (typeof value !== "number" || !Number.isFinite(value)) throw new Malformed(`${name} is not a number`);
+    return value;
+  }
+  integer(name: string): number {
+    const value = this.from[name];
+    if (!Number.isSafeInteger(value)) throw new Malformed(`${name} is not a whole number`);
+    return value as number;
+  }
+  count(name: string): number {
+    const value = this.integer(name);
+    if (value < 0) throw new Malformed(`${name} is negative`);
+    return value;
+  }
+  truth(name: string): boolean {
+    const value = this.from[name];
+    if (typeof value !== "boolean") throw new Malformed(`${name} is not true or false`);
+    return value;
+  }
+  why(name: string): FlushWhy {
+    const value = this.from[name];
+    if (value !== "seek" && value !== "barge_in") throw new Malformed(`${name} is neither seek nor barge_in`);
+    return value;
+  }
+  /** The value that `take` finds, or null where the field is null or absent. */
+  maybe<T>(name: string, take: (fields: Fields, name: string) => T): T | null {
+    const value = this.from[name];
+    return value === null || value === undefined ? null : take(this, name);
+  }
+  object(name: string): Fields {
+    return new Fields(record(this.from[name], name));
+  }
+  list<T>(name: string, each: (item: Fields) => T): T[] {
+    const value = this.from[name];
+    if (!Array.isArray(value)) throw new Malformed(`${name} is not a list`);
+    return value.map((item) => each(new Fields(record(item, name))));
+  }
+}
+
+function record(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Malformed(`${name} is not an object`);
+  return value as Record<string, unknown>;
+}
+
+function parse<M>(text: unknown, readers: ReadonlyMap<string, (fields: Fields) => M>): Parsed<M> {
+  if (typeof text !== "string") return malformed("the message is not text");
+  // A character takes at least one byte, so the cheap test comes first and bounds the exact one.
+  if (text.length > MAX_MESSAGE || new TextEncoder().encode(text).length > MAX_MESSAGE) return malformed("the message is too long");
+  try {
+    const fields = new Fields(record(JSON.parse(text) as unknown, "the message"));
+    const type = fields.text("type");
+    const read = readers.get(type);
+    if (read === undefined) return { ok: false, why: "unknown", detail: type };
+    return { ok: true, message: read(fields) };
+  } catch (error) {
+    return malformed(error instanceof Malformed ? error.message : "the message is not JSON");
+  }
+}
+
+function malformed(detail: string): { ok: false; why: "malformed"; detail: string } {
+  return { ok: false, why: "malformed", detail };
+}
+
+const number = (f: Fields, name: string): number => f.number(name);
+const integer = (f: Fields, name: string): number => f.integer(name);
+
+const speech =
+  (type: SpeechMessage["type"]) =>
+  (f: Fields): ToClient => ({ type, id: f.count("id"), at_us: f.integer("at_us") });
+
+const words =
+  (type: WordsMessage["type"]) =>
+  (f: Fields): ToClient => ({
+    type,
+    id: f.count("id"),
+    segment: f.count("segment"),
+    at_us: f.integer("at_us"),
+    words: f.list("words", (w) => ({
+      text: w.text("text"),
+      start_us: w.integer("start_us"),
+      end_us: w.integer("end_us"),
+      stability: w.number("stability"),
+      certainty: w.maybe("certainty", number),
+    })),
+  });
+
+const picture = (f: Fields): ToClient => ({
+  type: "picture.stats",
+  id: f.count("id"),
+  at_us: f.integer("at_us"),
+  width: f.count("width"),
+  height: f.count("height"),
+  fps: f.number("fps"),
+  kbps: f.number("kbps"),
+  decoded: f.count("decoded"),
+  keyframes: f.count("keyframes"),
+  vectors: f.number("vectors"),
+  motion: f.number("motion"),
+  brightness: f.number("brightness"),
+  cut: f.truth("cut"),
+});
+
+const latency = (f: Fields): ToClient => ({
+  type: "latency",
+  of: f.count("of"),
+  outlet: f.text("outlet"),
+  born_us: f.integer("born_us"),
+  measured: f.truth("measured"),
+  segments: f.list("segments", (s) => ({ name: s.text("name"), us: s.maybe("us", integer) })),
+  sent_us: f.integer("sent_us"),
+});
+
+const session = (f: Fields): ToClient => {
+  const recogniser = f.object("recogniser");
+  return {
+    type: "session",
+    version: f.count("version"),
+    session: f.text("session"),
+    recogniser: { name: recogniser.text("name"), note: recogniser.text("note") },
+  };
+};
+
+const lost = (f: Fields): ToClient => ({
+  type: "lost",
+  stage: f.text("stage"),
+  why: f.text("why"),
+  count: f.count("count"),
+  at_us: f.maybe("at_us", integer),
+});
+
+const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<string, (fields: Fields) => ToClient>([
+  ["session", session],
+  ["speech.started", speech("speech.started")],
+  ["speech.stopped", speech("speech.stopped")],
+  ["words.partial", words("words.partial")],
+  ["words.final", words("words.final")],
+  ["picture.stats", picture],
+  ["latency", latency],
+  ["lost", lost],
+  ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us"), t1_us: f.integer("t1_us") })],
+  ["flushed", (f) => ({ type: "flushed", why: f.why("why"), at_us: f.integer("at_us") })],
+  ["error", (f) => ({ type: "error", code: f.text("code"), message: f.text("message") })],
+]);
+
+const TO_SERVER: ReadonlyMap<string, (fields: Fields) => ToServer> = new Map<string, (fields: Fields) => ToServer>([
+  ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us") })],
+  ["clock.offset", (f) => ({ type: "clock.offset", offset_us: f.integer("offset_us"), error_us: f.count("error_us") })],
+  ["shown", (f) => ({ type: "shown", id: f.count("id"), received_us: f.integer("received_us"), shown_us: f.integer("shown_us") })],
+  ["flush", (f) => ({ type: "flush", why: f.why("why") })],
+]);

@@ -1,0 +1,166 @@
+// The page and the library in Chromium, answered by a second page: `npm run build && npm run test:browser`.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+// What the server sends: nothing from elsewhere, no inline script or style.
+const POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const COMMON = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--use-fake-device-for-media-stream"];
+const profiles = [];
+let context;
+
+async function launch(flags) {
+  const profile = mkdtempSync(join(tmpdir(), "hearsight-page-"));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    ignoreDefaultArgs: ["--mute-audio"],
+    args: [...COMMON, ...flags],
+  });
+  browser.setDefaultTimeout(20_000);
+  profiles.push([browser, profile]);
+  return browser;
+}
+
+before(async () => {
+  context = await launch(["--use-fake-ui-for-media-stream"]);
+});
+after(async () => {
+  for (const [browser, profile] of profiles) {
+    await browser.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+});
+
+/** A page on which the built files are served and WHIP requests go to `whip`. */
+async function open(browser, whip, path) {
+  const page = await browser.newPage();
+  page.errors = [];
+  page.on("pageerror", (error) => page.errors.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && message.text().includes("Content Security") && page.errors.push(message.text()));
+  await page.route("http://localhost/**", (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (pathname.startsWith("/whip/")) return whip(route, route.request());
+    const file = pathname === "/" ? "index.html" : pathname.slice(1);
+    const headers = { "content-type": TYPES[extname(file)], "content-security-policy": POLICY };
+    return route.fulfill({ headers, body: readFileSync(join(root, "dist/page", file), "utf8") });
+  });
+  await page.goto(`http://localhost${path}`);
+  return page;
+}
+
+async function answerer() {
+  const page = await context.newPage();
+  await page.route("http://localhost/**", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>answerer</title>" }));
+  await page.goto("http://localhost/answerer");
+  // A page with capture permission offers its real addresses instead of .local names.
+  await page.evaluate("navigator.mediaDevices.getUserMedia({ audio: true })");
+  await page.addScriptTag({ content: readFileSync(join(root, "tests/browser/answerer.js"), "utf8") });
+  return page;
+}
+
+const inState = (page, name) => page.locator(`#state[data-state="${name}"]`).waitFor();
+
+test("a session is heard, shown, measured, taken up again and ended", async () => {
+  const server = await answerer();
+  const requests = [];
+  const page = await open(
+    context,
+    async (route, request) => {
+      requests.push(request);
+      if (request.method() === "DELETE") return route.fulfill({ status: 200 });
+      const body = await server.evaluate((offer) => window.answer(offer), request.postData());
+      return route.fulfill({ status: 201, headers: { "content-type": "application/sdp", location: `/whip/x/${requests.length}` }, body });
+    },
+    "/?autostart=1",
+  );
+  await inState(page, "live");
+  const offer = requests[0].postData();
+  assert.equal(requests[0].headers()["content-type"], "application/sdp");
+  const video = offer.slice(offer.indexOf("m=video"));
+  const first = /^m=video \d+ \S+ (\d+)/.exec(video)[1];
+  assert.match(video, new RegExp(`a=rtpmap:${first} H264/90000`));
+  assert.match(video, /a=rtpmap:\d+ rtx\/90000/);
+  assert.match(video, /a=sendonly/);
+  assert.match(offer, /useinbandfec=1/);
+  assert.match(offer, /a=candidate:/);
+  await page.locator("#recogniser strong", { hasText: "Test recogniser" }).waitFor();
+
+  await server.waitForFunction('heard.some((m) => m.type === "clock.offset")');
+  await server.evaluate(() => {
+    window.event({ type: "speech.started", id: 1, at_us: 0 }, "speech.started");
+    window.event({ type: "words.partial", id: 2, segment: 0, at_us: 900000, words: window.words("a <b>house") }, "words.partial");
+  });
+  await page.locator('#speaking[data-speaking="true"]').waitFor();
+  await page.locator('#captions [data-kind="partial"]', { hasText: "a <b>house" }).waitFor();
+  await server.evaluate(() => window.event({ type: "words.final", id: 3, segment: 0, at_us: 900000, words: window.words("a mouse") }, "words.final"));
+  await page.locator('#captions [data-kind="final"]', { hasText: "a mouse" }).waitFor();
+  assert.equal(await page.locator('#captions [data-kind="partial"]').count(), 0);
+
+  await page.locator('#felt[data-outlet="words.final"]').waitFor();
+  const { felt, parts } = await page.evaluate(() => ({
+    felt: Number(document.querySelector("#felt").dataset.us),
+    parts: [...document.querySelectorAll("#waterfall [data-segment]")].map((row) => [row.dataset.segment, Number(row.dataset.us)]),
+  }));
+  assert.deepEqual(parts.map(([name]) => name), ["network", "jitter", "decode", "vad", "deliver", "show"]);
+  assert.equal(parts.reduce((total, [, us]) => total + us, 0), felt);
+  await server.waitForFunction('heard.some((m) => m.type === "shown" && m.id === 3)');
+  const shown = await server.evaluate(() => window.heard.find((m) => m.type === "shown" && m.id === 3));
+  assert.ok(shown.shown_us > shown.received_us);
+
+  await page.locator("#stat-resolution", { hasText: "×" }).waitFor();
+  await page.locator("#stat-kbps", { hasText: "bit/s" }).waitFor();
+  await page.locator("#captions").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.locator("#when", { hasText: "mouse" }).waitFor();
+
+  await server.evaluate(() => window.connection.close());
+  await inState(page, "reconnecting");
+  await inState(page, "live");
+  await page.locator('#captions [data-kind="gap"]').waitFor();
+  assert.equal(requests.filter((request) => request.method() === "POST").length, 2);
+
+  await page.locator("#stop").click();
+  await inState(page, "closed");
+  const ended = requests.filter((request) => request.method() === "DELETE").map((request) => new URL(request.url()).pathname);
+  assert.equal(new Set(ended).size, 2);
+  assert.deepEqual(page.errors, []);
+});
+
+test("a full server's own words reach the person", async () => {
+  const page = await open(
+    context,
+    (route) =>
+      route.fulfill({
+        status: 503,
+        headers: { "content-type": "application/problem+json", "retry-after": "9" },
+        body: JSON.stringify({ title: "All places are taken", detail: "Try again in nine seconds." }),
+      }),
+    "/",
+  );
+  await page.locator("#start").click();
+  await inState(page, "failed");
+  assert.match(await page.locator("#error").innerText(), /All places are taken\s+Try again in nine seconds\./);
+  assert.equal(await page.locator("#start").isVisible(), true);
+  assert.deepEqual(page.errors, []);
+});
+
+test("a refused permission says what to do", async () => {
+  const browser = await launch(["--deny-permission-prompts"]);
+  const page = await open(browser, (route) => route.abort(), "/?autostart=1");
+  await inState(page, "failed");
+  assert.match(await page.locator("#error").innerText(), /refused[\s\S]+address bar/);
+  assert.deepEqual(page.errors, []);
+});
+
+test("a network that is gone says so", async () => {
+  const page = await open(context, (route) => route.abort("connectionrefused"), "/?autostart=1");
+  await inState(page, "failed");
+  assert.match(await page.locator("#error").innerText(), /cannot be reached/);
+});
