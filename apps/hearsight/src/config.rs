@@ -64,8 +64,6 @@ pub struct Listen {
 pub struct Limits {
     /// Sessions at a time.
     pub sessions: usize,
-    /// Bytes of a request body.
-    pub body_bytes: usize,
     /// From the offer to the first media.
     pub connect: std::time::Duration,
 }

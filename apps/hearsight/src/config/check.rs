@@ -30,7 +30,6 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         listen: listen(&checked, variables)?,
         limits: Limits {
             sessions: checked.integer("limits.sessions", 1..=1000)?,
-            body_bytes: checked.integer("limits.body_kib", 8..=1024)? * 1024,
             connect: Duration::from_secs(checked.integer("limits.connect_s", 1..=120)? as u64),
         },
         assets,
