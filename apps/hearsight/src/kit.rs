@@ -6,9 +6,8 @@ use std::process::Command;
 use hearsight_codecs::h264;
 use hearsight_codecs::hearing;
 use hearsight_codecs::measure;
-use hearsight_core::time::Span;
 use hearsight_models::asr::pocketsphinx::{self, Pool};
-use hearsight_models::asr::{self, Recogniser};
+use hearsight_models::asr;
 use hearsight_models::files::BadFile;
 use hearsight_models::vad::{self, Listener, Runtime, Silero};
 use thiserror::Error;
@@ -74,14 +73,12 @@ impl Kit {
         let listening = vad::Config::default();
         let (pause, ending) = (listening.pause_delay(), listening.end_delay());
         let recogniser = self.pool.take().map_err(|problem| busy(problem.to_string()))?;
-        let word_delay = recogniser.portion().max(Span::ZERO);
         Ok(Rooms {
             opus: Box::new(hearing::Hearing::new().map_err(|problem| busy(problem.to_string()))?),
             vad: Box::new(Listener::new(silero, listening)),
             recognise: Box::new(asr::Hearing::new(recogniser)),
             decode: Box::new(h264::Decoder::new(h264::Config::default()).map_err(|problem| busy(problem.to_string()))?),
             measure: Box::new(measure::Meter::default()),
-            word_delay,
             pause,
             ending,
         })

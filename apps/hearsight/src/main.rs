@@ -1,2 +1,71 @@
-//! The `hearsight` command.
-fn main() {}
+//! The `hearsight` command: reads the settings, starts what was asked for, and tells people what to do when it can't.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use hearsight::config::{self, Command, Config, ConfigError};
+use hearsight::{app, telemetry};
+
+fn main() -> ExitCode {
+    let (config, command) = match config::load(std::env::args_os()) {
+        Ok(asked) => asked,
+        Err(ConfigError::Usage(usage)) => usage.exit(),
+        Err(problem) => return fail(&problem),
+    };
+    let done = match command {
+        Command::Config(text) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(&model),
+        Command::Serve => run(&config, Show::Page),
+        Command::Demo => run(&config, Show::Talk),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => fail(&format!("{problem:#}")),
+    }
+}
+
+fn fail(problem: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("hearsight: {problem}");
+    ExitCode::FAILURE
+}
+
+/// What there is to see besides the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    Page,
+    Talk,
+}
+
+fn run(config: &Config, show: Show) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("floor")
+        .build()
+        .context("can't start the threads that sessions live on")?;
+    runtime.block_on(async {
+        let server = app::start(config, asked_to_stop()).await?;
+        if show == Show::Talk {
+            hearsight::demo::run(config, &server.page(), server.clock).await?;
+        }
+        println!("Hearsight is serving. Open {} and allow microphone and camera; Ctrl-C stops it.", server.page());
+        server.stopped().await.context("the server stopped badly")
+    })
+}
+
+/// Completes on Ctrl-C and on SIGTERM.
+async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! { _ = interrupted => {}, _ = terminated.recv() => {} }
+        }
+        Err(_) => {
+            let _ = interrupted.await;
+        }
+    }
+    eprintln!("hearsight: stopping; sessions get a few seconds");
+}

@@ -27,8 +27,6 @@ pub struct Rooms {
     pub recognise: Box<dyn Engine<In = Voice, Out = Words>>,
     pub decode: Box<dyn Engine<In = Packet, Out = Decoded>>,
     pub measure: Box<dyn Stage<In = Decoded, Out = PictureStats>>,
-    /// How long after its end a word first shows in a partial result, at most.
-    pub word_delay: Span,
     /// How long after the end of speech the detector calls it a pause, and the end of the segment.
     pub pause: Span,
     pub ending: Span,
@@ -54,7 +52,10 @@ pub struct Doors {
 
 /// Draws a session into an empty graph.
 pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doors {
-    let Rooms { opus, vad, recognise, decode, measure, word_delay, pause, ending } = rooms;
+    let Rooms { opus, vad, recognise, decode, measure, pause, ending } = rooms;
+    // The silences include what the stages declare as their delay anyway.
+    let pause = (pause - vad.delay()).max(Span::ZERO);
+    let ending = (ending - vad.delay() - recognise.delay()).max(Span::ZERO);
 
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
     let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
@@ -70,7 +71,7 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience));
 
     let promises: [(NodeId, Budget, Span); 4] = [
-        (said, budget::WORDS_PARTIAL, word_delay),
+        (said, budget::WORDS_PARTIAL, Span::ZERO),
         (said, budget::WORDS_FINAL, ending),
         (turn, budget::TURN, pause),
         (shown, budget::READING, Span::ZERO),

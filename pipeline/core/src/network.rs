@@ -49,13 +49,13 @@ pub fn carry(
             missing += 1;
             continue;
         };
-        // A later unit waits for this one only so long.
+        // No unit waits longer than its patience for those before it.
         let given_up = flights[index + 1..].iter().filter_map(|(later, _)| *later).map(|(first, _)| first + patience).min();
         if given_up.is_some_and(|deadline| whole > deadline) {
             missing += 1;
             continue;
         }
-        let waited = if missing > 0 { first + patience } else { whole };
+        let waited = if missing > 0 { (first + patience).min(given_up.unwrap_or(Moment::MAX)) } else { whole };
         released = released.max(whole).max(waited);
         let mut unit = unit.clone();
         unit.item.missing = missing;
@@ -127,7 +127,8 @@ mod tests {
                 assert_eq!(unit.item.missing, number - expected, "seed {seed}");
                 expected = number + 1;
                 let waited = *when - unit.born;
-                assert!(waited <= network.delay + network.jitter * 3 + patience * 2, "seed {seed}: {waited}");
+                assert!(*when - unit.trail.at(Mark::Arrived).expect("stamped") <= patience, "seed {seed}");
+                assert!(waited <= network.delay + network.jitter * 3 + patience, "seed {seed}: {waited}");
             }
         }
     }

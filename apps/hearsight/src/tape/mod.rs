@@ -22,7 +22,7 @@ pub use record::{Overheard, Recorder, record};
 #[allow(missing_docs, reason = "plain names")]
 pub enum Line {
     /// First line: on how many engine threads it ran, and what the drawing was told of delays.
-    Machine { threads: usize, word_delay: i64, pause: i64, ending: i64 },
+    Machine { threads: usize, pause: i64, ending: i64 },
     /// A coded unit was let in.
     Packet { now: i64, at: i64, born: i64, sound: bool, bytes: usize, key: bool, missing: u32 },
     /// A stage took a signal.

@@ -38,7 +38,7 @@ pub struct Tape {
     pub packets: Vec<(Moment, Stamped<Packet>)>,
     /// The ages at the outlets, in the order in which they left.
     pub ages: Vec<(String, Span)>,
-    delays: [Span; 3],
+    delays: [Span; 2],
     runs: BTreeMap<String, Runs>,
 }
 
@@ -50,8 +50,8 @@ impl Tape {
             let read = serde_json::from_str(line);
             let line = read.map_err(|error| TapeError::Line { line: index + 1, problem: error.to_string() })?;
             match (line, &mut tape) {
-                (Line::Machine { threads, word_delay, pause, ending }, None) => {
-                    let delays = [word_delay, pause, ending].map(Span::from_micros);
+                (Line::Machine { threads, pause, ending }, None) => {
+                    let delays = [pause, ending].map(Span::from_micros);
                     tape = Some(Tape { threads, packets: vec![], ages: vec![], delays, runs: BTreeMap::new() });
                 }
                 (_, None) => return Err(TapeError::Headless),
@@ -80,7 +80,7 @@ impl Tape {
 
     /// Rooms that do again what they did on the tape. Empties the tape's runs.
     pub fn rooms(&mut self) -> Rooms {
-        let [word_delay, pause, ending] = self.delays;
+        let [pause, ending] = self.delays;
         let mut runs = |stage: &str| self.runs.remove(stage).unwrap_or_default();
         Rooms {
             opus: Box::new(Played::new(runs("opus"))),
@@ -88,7 +88,6 @@ impl Tape {
             recognise: Box::new(Played::new(runs("recognise"))),
             decode: Box::new(Played::new(runs("decode"))),
             measure: Box::new(Played::new(runs("measure"))),
-            word_delay,
             pause,
             ending,
         }

@@ -55,7 +55,6 @@ impl Recorder {
 pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
     tape.write(&Line::Machine {
         threads,
-        word_delay: rooms.word_delay.micros(),
         pause: rooms.pause.micros(),
         ending: rooms.ending.micros(),
     });

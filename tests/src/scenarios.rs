@@ -1,0 +1,6 @@
+//! The session's own wiring in virtual time: scripted models with a cost, a seeded network, one machine for all sessions.
+
+mod house;
+mod promises;
+
+mod overload;

@@ -1,0 +1,215 @@
+//! A simulated machine with simulated callers.
+
+use std::sync::{Arc, Mutex};
+
+use hearsight::budget::JITTER_WAIT;
+use hearsight::wiring::{self, Audience, Rooms};
+use hearsight_codecs::measure::{self, PictureStats};
+use hearsight_core::graph::Graph;
+use hearsight_core::media::{Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words};
+use hearsight_core::meter::{Meter, Tally};
+use hearsight_core::network::{Network, carry};
+use hearsight_core::sim::{Sim, Step};
+use hearsight_core::stage::{Engine, Fault, Gap, Outbox, Signal, Stage, Wake};
+use hearsight_core::stamped::{Mark, Stamped};
+use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::scripted::{self, Schedule, Spoken};
+use hearsight_models::vad;
+
+/// What a caller does and how they are connected.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub network: Network,
+    /// What one decoded picture costs.
+    pub picture_cost: Span,
+    /// Pictures per second.
+    pub fps: i64,
+    pub talk: Vec<Spoken>,
+}
+
+/// What came of it, for one caller.
+#[derive(Default)]
+pub struct Outcome {
+    pub tally: Tally,
+    pub finals: Vec<String>,
+    pub gaps: Vec<Gap>,
+    pub requests: Vec<Request>,
+}
+
+pub const TALK_SECONDS: i64 = 12;
+
+/// Sentences of three to seven words with pauses between, drawn from a seed.
+pub fn talk(random: &mut fastrand::Rng) -> Vec<Spoken> {
+    let (mut words, mut at) = (Vec::new(), 500);
+    while at < TALK_SECONDS * 1_000 - 4_500 {
+        for _ in 0..random.i64(3..8) {
+            let length = random.i64(180..450);
+            let text = format!("word{}", words.len()).into();
+            words.push(Spoken { text, start: MediaTime::from_millis(at), end: MediaTime::from_millis(at + length) });
+            at += length + random.i64(0..60);
+        }
+        at += random.i64(600..1_500);
+    }
+    words
+}
+
+/// Runs all callers on a machine with `workers` engine threads.
+pub fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, Vec<Outcome>) {
+    let mut sim = Sim::new(workers);
+    let ears: Vec<_> = callers.iter().enumerate().map(|(i, caller)| call(&mut sim, seed ^ (i as u64) << 32, caller)).collect();
+    let trace = sim.run(Moment::MAX).to_vec();
+    let outcomes = ears.into_iter().enumerate().map(|(session, (ears, requests))| {
+        assert!(sim.graph(session).finished(), "session {session} did not end");
+        let mut outcome = std::mem::take(&mut *ears.0.lock().unwrap());
+        outcome.tally = sim.graph(session).meter().tally();
+        outcome.requests = std::mem::take(&mut *requests.lock().unwrap());
+        outcome
+    });
+    (trace, outcomes.collect())
+}
+
+/// The worst case of the drawing at an outlet.
+pub fn worst_case(outlet: &str) -> Span {
+    let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
+    let caller = Caller { network: Network::PERFECT, picture_cost: Span::ZERO, fps: 30, talk: vec![] };
+    wiring::draw(&mut graph, rooms(0, &caller), Arc::new(Ears::default()));
+    graph.worst_case(outlet).expect("promised")
+}
+
+type Requests = Arc<Mutex<Vec<Request>>>;
+
+fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (ears, requests) = (Arc::new(Ears::default()), Requests::default());
+    let upstream = requests.clone();
+    let mut graph = Graph::new(Meter::default(), Arc::new(move |request| upstream.lock().unwrap().push(request)));
+    let doors = wiring::draw(&mut graph, rooms(seed, caller), ears.clone());
+    let session = sim.adopt(graph);
+    let (sound, sight) = (Arc::new(doors.sound), Arc::new(doors.sight));
+    let mut last = Moment::ZERO;
+    for (source, sent) in [(&sound, sound_units()), (&sight, sight_units(caller.fps))] {
+        for (when, mut unit) in carry(caller.network, &mut random, JITTER_WAIT, sent) {
+            // As for a foreign client: age counts from arrival, because the bound is the server's.
+            unit.born = unit.trail.at(Mark::Arrived).expect("carried");
+            last = last.max(when);
+            let door = source.clone();
+            sim.at(when, session, source.id(), move |now| door.push(now, Signal::Item(unit)));
+        }
+    }
+    for source in [sound, sight] {
+        let door = source.clone();
+        sim.at(last + Span::from_secs(2), session, source.id(), move |now| door.push(now, Signal::End));
+    }
+    (ears, requests)
+}
+
+fn unit(millis: i64, packet: Packet) -> (Moment, Stamped<Packet>) {
+    let when = Moment::from_millis(millis);
+    (when, Stamped::new(MediaTime::from_millis(millis), when, packet))
+}
+
+fn sound_units() -> Vec<(Moment, Stamped<Packet>)> {
+    let packet = Packet { codec: Codec::Opus, payload: vec![0; 80].into(), key: true, missing: 0 };
+    (0..TALK_SECONDS * 50).map(|i| unit(i * 20, packet.clone())).collect()
+}
+
+fn sight_units(fps: i64) -> Vec<(Moment, Stamped<Packet>)> {
+    let packet = |key| Packet { codec: Codec::H264, payload: vec![0; if key { 20_000 } else { 6_000 }].into(), key, missing: 0 };
+    (0..TALK_SECONDS * fps).map(|i| unit(i * 1_000 / fps, packet(i % (2 * fps) == 0))).collect()
+}
+
+fn rooms(seed: u64, caller: &Caller) -> Rooms {
+    let spans = caller.talk.iter().map(|word| (word.start, word.end));
+    let vad = scripted::Voices::new(Schedule::new(spans), scripted::cost(seed ^ 1, Span::from_micros(100), 0.0));
+    let words = scripted::Listened::new(caller.talk.clone(), scripted::cost(seed ^ 2, Span::from_millis(1), 0.1));
+    let silences = vad::Config::default();
+    Rooms {
+        opus: Box::new(FakeOpus),
+        vad: Box::new(vad),
+        recognise: Box::new(words),
+        decode: Box::new(FakeH264 { cost: scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0), whole: false }),
+        measure: Box::new(measure::Meter::default()),
+        pause: silences.pause_delay(),
+        ending: silences.end_delay(),
+    }
+}
+
+/// Twenty milliseconds of silence for every packet, and for every missing one.
+struct FakeOpus;
+impl Stage for FakeOpus {
+    type In = Packet;
+    type Out = Pcm;
+    fn step(&mut self, _: Moment, signal: Signal<Packet>, out: &mut Outbox<Pcm>) -> Wake {
+        let packet = Span::from_millis(20);
+        match signal {
+            Signal::Item(item) => {
+                // As the real decoder does, up to 100 ms.
+                let concealed = i64::from(item.item.missing.min(5));
+                for back in (0..=concealed).rev() {
+                    let mut pcm = item.with(Pcm { rate: 16_000, samples: vec![0.0; 320].into() });
+                    pcm.at = item.at - packet * back;
+                    out.put(pcm);
+                }
+            }
+            Signal::Gap(gap) => out.pass(gap),
+            _ => {}
+        }
+        Wake::OnSignal
+    }
+}
+
+/// A picture for every unit that can be decoded.
+struct FakeH264 {
+    cost: scripted::Cost,
+    whole: bool,
+}
+impl Engine for FakeH264 {
+    type In = Packet;
+    type Out = Decoded;
+    fn run(&mut self, _: Moment, signal: Signal<Packet>, out: &mut Outbox<Decoded>) -> Result<Wake, Fault> {
+        match signal {
+            Signal::Item(item) => {
+                self.whole = item.item.key || (self.whole && item.item.missing == 0);
+                if !self.whole {
+                    out.request(Request::Keyframe);
+                    out.lose(hearsight_core::stage::Lost::Undecodable, 1);
+                    return Ok(Wake::OnSignal);
+                }
+                out.spend((self.cost)(Span::ZERO));
+                let plane = Plane { bytes: Arc::new(vec![128u8; 64 * 36]), stride: 64 };
+                let pixels = Planes { y: plane.clone(), u: plane.clone(), v: plane };
+                let picture = Picture { width: 64, height: 36, pixels };
+                out.put(item.with(Decoded { picture, motion: MotionField::default(), key: item.item.key }));
+            }
+            Signal::Gap(gap) => {
+                self.whole = false;
+                out.pass(gap);
+            }
+            _ => {}
+        }
+        Ok(Wake::OnSignal)
+    }
+    fn slice(&self) -> Span {
+        Span::from_millis(25)
+    }
+}
+
+/// Writes down what it hears.
+#[derive(Default)]
+struct Ears(Mutex<Outcome>);
+impl Audience for Ears {
+    fn voice(&self, _: Moment, _: Signal<Voice>) {}
+    fn words(&self, _: Moment, signal: Signal<Words>) {
+        let mut outcome = self.0.lock().unwrap();
+        match signal {
+            Signal::Item(item) if item.item.settled => outcome.finals.push(item.item.text()),
+            Signal::Gap(gap) => outcome.gaps.push(gap),
+            _ => {}
+        }
+    }
+    fn picture(&self, _: Moment, signal: Signal<PictureStats>) {
+        if let Signal::Gap(gap) = signal {
+            self.0.lock().unwrap().gaps.push(gap);
+        }
+    }
+}
