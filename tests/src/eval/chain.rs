@@ -17,22 +17,22 @@ const PACKET: usize = RATE / 50;
 
 /// What came out, and when.
 #[derive(Debug, Default)]
-pub struct Run {
+pub(crate) struct Run {
     /// Units of words, each with the moment at which it was there.
-    pub words: Vec<(Moment, Stamped<Words>)>,
+    pub(crate) words: Vec<(Moment, Stamped<Words>)>,
     /// Ends of segments: when they were told, and the end of speech that they tell.
-    pub ends: Vec<(Moment, MediaTime)>,
+    pub(crate) ends: Vec<(Moment, MediaTime)>,
     /// Work, of the detector and of the recogniser.
-    pub work: (Span, Span),
+    pub(crate) work: (Span, Span),
     /// Each slice of the recogniser.
-    pub slices: Vec<Span>,
+    pub(crate) slices: Vec<Span>,
     /// Units lost, faults included.
-    pub lost: u32,
+    pub(crate) lost: u32,
 }
 
 /// How the work of a slice is measured.
 #[derive(Clone, Debug)]
-pub enum Stopwatch {
+pub(crate) enum Stopwatch {
     /// By the clock on the wall: right on a machine that does nothing else.
     Wall,
     /// By the processor time of this thread and of the worker with this process id (`/proc/…/schedstat`): right on any.
@@ -66,7 +66,7 @@ fn ran(task: &str) -> Span {
 }
 
 /// Runs the chain over `samples`. The moment 0 is that of the first sample.
-pub fn run<E: Engine<In = Voice, Out = Words>>(
+pub(crate) fn run<E: Engine<In = Voice, Out = Words>>(
     silero: Silero,
     hearing: &mut E,
     samples: &[f32],

@@ -4,30 +4,30 @@ use std::path::{Path, PathBuf};
 
 /// One recording.
 #[derive(Clone, Debug)]
-pub struct Recording {
+pub(crate) struct Recording {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Who speaks; what is learnt of a voice is kept for it.
-    pub speaker: String,
+    pub(crate) speaker: String,
     /// What is said; none in noise.
-    pub reference: String,
+    pub(crate) reference: String,
 }
 
 /// The folder of recordings.
-pub struct Material {
+pub(crate) struct Material {
     root: PathBuf,
 }
 
 impl Material {
     /// `HEARSIGHT_EVAL`, or `shared/eval` beside the checkout; none where neither is.
-    pub fn find() -> Option<Material> {
+    pub(crate) fn find() -> Option<Material> {
         let named = std::env::var_os("HEARSIGHT_EVAL").map(PathBuf::from);
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/eval");
         let root = named.unwrap_or(beside);
         root.is_dir().then_some(Material { root })
     }
     /// The sets that are present, each with its recordings in order; `quick` keeps about so many over all sets.
-    pub fn sets(&self, quick: Option<usize>) -> Vec<(String, Vec<Recording>)> {
+    pub(crate) fn sets(&self, quick: Option<usize>) -> Vec<(String, Vec<Recording>)> {
         let read = |part: &str| {
             let all = self.tsv("speech/librispeech", 4);
             all.into_iter()

@@ -2,7 +2,7 @@
 
 /// The words that count. Lower case; everything but letters, digits and apostrophes divides words; what stands in
 /// `<…>`, `[…]` is no word; "uh", "um" and their like are left out; "mr", "mrs", "dr" are written out; "ok" is "okay".
-pub fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     let (mut plain, mut depth) = (String::new(), 0u32);
     for letter in text.chars().flat_map(char::to_lowercase) {
         match letter {
@@ -30,7 +30,7 @@ pub fn words(text: &str) -> Vec<String> {
 }
 
 /// The least number of words to replace, put in and leave out (Levenshtein).
-pub fn errors(reference: &[String], heard: &[String]) -> usize {
+pub(crate) fn errors(reference: &[String], heard: &[String]) -> usize {
     let mut row: Vec<usize> = (0..=heard.len()).collect();
     for (i, word) in reference.iter().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
@@ -45,13 +45,13 @@ pub fn errors(reference: &[String], heard: &[String]) -> usize {
 }
 
 /// How many words of `before` the reader sees replaced or taken away when `after` takes its place.
-pub fn revisions(before: &[String], after: &[String]) -> usize {
+pub(crate) fn revisions(before: &[String], after: &[String]) -> usize {
     let same = before.iter().zip(after).take_while(|(old, new)| old == new).count();
     before.len() - same
 }
 
 /// The value below which the share `part` of them lies; none of none.
-pub fn quantile(values: &mut [f64], part: f64) -> Option<f64> {
+pub(crate) fn quantile(values: &mut [f64], part: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let place = ((values.len() as f64 * part).ceil() as usize).max(1) - 1;
     values.get(place.min(values.len().saturating_sub(1))).copied()

@@ -13,15 +13,15 @@ use symphonia::core::meta::MetadataOptions;
 use symphonia::core::probe::Hint;
 
 /// Samples per second.
-pub const RATE: usize = 16_000;
+pub(crate) const RATE: usize = 16_000;
 
 /// Hush before an utterance, in samples: the detector must not be handed an onset as its first sample.
-pub const BEFORE: usize = RATE / 2;
+pub(crate) const BEFORE: usize = RATE / 2;
 /// Hush after it, in samples: long enough to end the segment.
 const AFTER: usize = RATE;
 
 /// The file's sound at 16 kHz, channels averaged.
-pub fn load(path: &Path) -> Result<Vec<f32>> {
+pub(crate) fn load(path: &Path) -> Result<Vec<f32>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut hint = Hint::new();
     if let Some(extension) = path.extension().and_then(|extension| extension.to_str()) {
@@ -87,7 +87,7 @@ fn resample(samples: &[f32], rate: usize) -> Vec<f32> {
 }
 
 /// The recording with faint noise (−74 dB below full scale, seeded) before and after it.
-pub fn hushed(samples: &[f32]) -> Vec<f32> {
+pub(crate) fn hushed(samples: &[f32]) -> Vec<f32> {
     let mut random = fastrand::Rng::with_seed(1);
     let mut hush = |count: usize| (0..count).map(|_| (random.f32() - 0.5) * 7e-4).collect::<Vec<_>>();
     let mut all = hush(BEFORE);
@@ -98,7 +98,7 @@ pub fn hushed(samples: &[f32]) -> Vec<f32> {
 
 /// Where speech ends, in samples: the end of the last 20 ms frame that is within 30 dB of the loudest and at least
 /// 6 dB above the quietest tenth of frames. Stands for a label where there is none.
-pub fn end_of_speech(samples: &[f32]) -> usize {
+pub(crate) fn end_of_speech(samples: &[f32]) -> usize {
     const FRAME: usize = RATE / 50;
     let level = |frame: &[f32]| {
         let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;

@@ -13,7 +13,7 @@ use super::sound::{BEFORE, RATE, end_of_speech};
 
 /// What was counted so far.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     recordings: usize,
     said: usize,
     wrong: usize,
@@ -36,7 +36,7 @@ const NEAR: Span = Span::from_millis(300);
 
 impl Tally {
     /// Counts one recording.
-    pub fn add(&mut self, recording: &Recording, samples: &[f32], run: Run) {
+    pub(crate) fn add(&mut self, recording: &Recording, samples: &[f32], run: Run) {
         let end = MediaTime::ZERO + Span::from_samples((BEFORE + end_of_speech(samples)) as i64, RATE as u32);
         self.recordings += 1;
         self.lost += run.lost;
@@ -135,7 +135,7 @@ impl Tally {
     }
 
     /// The names of the columns.
-    pub fn heading() -> String {
+    pub(crate) fn heading() -> String {
         format!(
             "{:<18} {:>5} {:>6} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>9} {:>8} {:>6} {:>9} {:>9}",
             "set",
@@ -155,7 +155,7 @@ impl Tally {
         )
     }
     /// The figures for people.
-    pub fn row(&self, name: &str) -> String {
+    pub(crate) fn row(&self, name: &str) -> String {
         let figures = self.figures();
         let show =
             |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
@@ -178,7 +178,7 @@ impl Tally {
         )
     }
     /// The figures for machines.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let figures = self.figures();
         if let Some(false_words) = figures.false_words {
             return json!({ "false_words_per_minute": false_words, "rtf": figures.rtf, "lost": self.lost });
