@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     settled: Vec<f64>,
     from_speech: Vec<f64>,
     slices: Vec<f64>,
+    /// Provisional words by their stability in percent: how many, and how many of them the final words kept.
+    kept: BTreeMap<u32, (usize, usize)>,
 }
 
 /// A provisional word and a settled one are the same when they end this near to each other.
@@ -93,19 +95,23 @@ impl Tally {
             let [before, after] = [pair[0].1.text(), pair[1].1.text()].map(|text| words(&text));
             self.revised += revisions(&before, &after);
         }
+        for word in units
+            .iter()
+            .filter(|(_, words)| !words.settled)
+            .flat_map(|(_, words)| words.words.iter())
+        {
+            let kept = settled.words.iter().any(|last| same(last, word));
+            let count = self.kept.entry((word.stability * 100.0).round() as u32).or_default();
+            *count = (count.0 + 1, count.1 + usize::from(kept));
+        }
         for word in settled.words.iter() {
             let spoken = Moment::ZERO + (word.end - MediaTime::ZERO);
-            let same = |other: &&Word| {
-                let apart = other.end - word.end;
-                other.text == word.text && apart < NEAR && -apart < NEAR
-            };
             let first = |least: f32| {
                 let shows = |words: &Words| {
                     words
                         .words
                         .iter()
-                        .find(same)
-                        .is_some_and(|shown| shown.stability >= least)
+                        .any(|shown| same(shown, word) && shown.stability >= least)
                 };
                 let unit = units.iter().find(|(_, words)| shows(words));
                 (unit.map_or(*settled_at, |(moment, _)| *moment) - spoken).millis_f64()
@@ -195,11 +201,20 @@ impl Tally {
             "rtf": figures.rtf,
             "vad_rtf": self.detector.secs_f64() / self.sound.secs_f64().max(1e-9),
             "slice_ms_p99_9": figures.slice,
+            "kept_by_stability": self.kept.iter().map(|(percent, (all, kept))| {
+                (format!("0.{percent:02}"), json!(*kept as f64 / *all as f64))
+            }).collect::<serde_json::Map<_, _>>(),
             "words": self.said,
             "recordings": self.recordings,
             "lost": self.lost,
         })
     }
+}
+
+/// Whether two words of different hypotheses are the same one.
+fn same(one: &Word, other: &Word) -> bool {
+    let apart = one.end - other.end;
+    one.text == other.text && apart < NEAR && -apart < NEAR
 }
 
 struct Figures {
