@@ -175,7 +175,9 @@ impl Sim {
             self.sessions[session].busy[index] = true;
             self.schedule.push(graph.lane(node), (session, node));
         }
+        // A busy engine's timer is looked at when its slice is over: planned now, it would come due again and again.
         if let Some(timer) = graph.timer(node)
+            && !self.sessions[session].busy[index]
             && self.sessions[session].timers[index] != Some(timer)
         {
             self.sessions[session].timers[index] = Some(timer);
@@ -367,6 +369,39 @@ mod tests {
                 assert!(after, "seed {seed}");
             }
         }
+    }
+
+    /// Wants to be woken at once, always, and takes its time.
+    struct Restless(u32);
+    impl Engine for Restless {
+        type In = Unit;
+        type Out = Unit;
+        fn run(&mut self, now: Moment, _: Signal<Unit>, out: &mut Outbox<Unit>) -> Result<Wake, Fault> {
+            out.spend(Span::from_millis(1));
+            self.0 += 1;
+            Ok(if self.0 < 50 { Wake::At(now) } else { Wake::OnSignal })
+        }
+        fn slice(&self) -> Span {
+            Span::from_millis(1)
+        }
+    }
+
+    #[test]
+    fn a_timer_that_comes_due_while_its_engine_runs_does_not_stop_time() {
+        let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
+        let (source, units) = graph.source("door", Span::ZERO);
+        let units = graph.engine("restless", Lane::Hear, &units, Keep::Every(64), None, Restless(0));
+        graph.sink("ears", &units, Keep::Every(64), |_: Moment, _: Signal<Unit>| {});
+        let mut sim = Sim::new(1);
+        let session = sim.adopt(graph);
+        let source = Arc::new(source);
+        for number in 0..20 {
+            let door = source.clone();
+            let signal = Signal::Item(Stamped::new(MediaTime::ZERO, Moment::ZERO, Unit(number)));
+            sim.at(Moment::ZERO, session, source.id(), move |now| door.push(now, signal));
+        }
+        let slices = sim.run(Moment::MAX).iter().filter(|step| step.node == "restless").count();
+        assert!((50..=70).contains(&slices), "{slices} slices");
     }
 
     #[test]
