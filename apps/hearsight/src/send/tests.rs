@@ -24,8 +24,12 @@ enum Seen {
     Left(Left),
 }
 
-/// Takes everyone in but `nobody`.
-struct Lobby(mpsc::Sender<Seen>);
+/// Takes everyone in but `nobody`; with `frozen` it stops.
+struct Lobby {
+    seen: mpsc::Sender<Seen>,
+    /// For one guest named `frozen`.
+    until: std::sync::Mutex<Option<std::sync::mpsc::Receiver<()>>>,
+}
 
 impl Door for Lobby {
     fn open(&self, stream: &str, _: SessionId, reply: Reply) -> Result<Box<dyn ingest::Peer>, Refusal> {
@@ -34,8 +38,12 @@ impl Door for Lobby {
                 detail: "there is no such stream".into(),
             });
         }
+        if stream == "frozen" {
+            let until = self.until.lock().expect("sound").take().expect("one such guest");
+            return Ok(Box::new(Frozen { until }));
+        }
         let guest = Guest {
-            seen: self.0.clone(),
+            seen: self.seen.clone(),
             reply: reply.clone(),
         };
         guest.tell(Seen::Entered(reply));
@@ -86,8 +94,24 @@ impl ingest::Peer for Guest {
     }
 }
 
+/// Holds the server's media thread at the first packet until the test is over: a server that vanishes without a word.
+struct Frozen {
+    until: std::sync::mpsc::Receiver<()>,
+}
+
+impl ingest::Peer for Frozen {
+    fn opened(&mut self, _: Moment) {}
+    fn packet(&mut self, _: Stamped<Packet>) {
+        let _ = self.until.recv();
+    }
+    fn message(&mut self, _: Moment, _: &str) {}
+    fn left(&mut self, _: Left) {}
+}
+
 /// A server on loopback that ends with the test.
 struct House {
+    /// Dropped before `ingest`, whose thread a frozen guest may hold.
+    _thaw: std::sync::mpsc::SyncSender<()>,
     ingest: Ingest,
     clock: Clock,
     address: SocketAddr,
@@ -101,6 +125,11 @@ impl House {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let ingest = Ingest::start(ingest::Config::new(any), clock).expect("a media socket");
         let (seen_tx, seen) = mpsc::channel(4_096);
+        let (thaw, until) = std::sync::mpsc::sync_channel(0);
+        let lobby = Lobby {
+            seen: seen_tx,
+            until: std::sync::Mutex::new(Some(until)),
+        };
         let (open, closed) = oneshot::channel::<()>();
         let config = serve::Config {
             http: Some(any),
@@ -112,13 +141,14 @@ impl House {
             max_connections: 16,
         };
         let shutdown = async { drop(closed.await) };
-        let serving = serve::run(config, ingest.clone(), Arc::new(Lobby(seen_tx)), shutdown).await;
+        let serving = serve::run(config, ingest.clone(), Arc::new(lobby), shutdown).await;
         let address = serving.expect("an HTTP socket").listeners[0].address;
         House {
             ingest,
             clock,
             address,
             seen,
+            _thaw: thaw,
             _open: open,
         }
     }
@@ -369,6 +399,19 @@ async fn who_refuses_is_quoted_and_who_is_silent_is_left() {
     impatient.timeout = Span::from_millis(500);
     let left = Publisher::dial(impatient, house.clock).await.err();
     assert!(matches!(left, Some(DialError::TimedOut(_))), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_vanishes_without_a_word_is_noticed() {
+    let house = House::open().await;
+    let frozen = config(house.address, "frozen");
+    let (publisher, mut heard) = Publisher::dial(frozen, house.clock).await.expect("connected");
+    let first = unit(Codec::Opus, MediaTime::ZERO, house.clock.now(), true, sound(0));
+    publisher.audio(first).await.expect("sent");
+    while !matches!(hear(&mut heard).await, Heard::Gone(_)) {}
+    timeout(PATIENCE, publisher.close())
+        .await
+        .expect("nobody answers, and that is no reason to wait");
 }
 
 /// Answers one request on a thread of its own, with whatever it is given.
