@@ -22,9 +22,15 @@ pub struct UnixClock {
 impl UnixClock {
     /// Reads the wall clock once.
     pub fn new(clock: Clock) -> UnixClock {
-        #[allow(clippy::disallowed_methods, reason = "the sender is a live host: unix time is what the wire speaks")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the sender is a live host: unix time is what the wire speaks"
+        )]
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        UnixClock { clock, unix_at_origin: Span::from_duration(unix) - (clock.now() - Moment::ZERO) }
+        UnixClock {
+            clock,
+            unix_at_origin: Span::from_duration(unix) - (clock.now() - Moment::ZERO),
+        }
     }
     /// What time it is.
     pub fn now(&self) -> Moment {
@@ -73,7 +79,10 @@ impl OffsetFilter {
             if self.samples.len() == SAMPLES {
                 self.samples.pop_front();
             }
-            self.samples.push_back(Offset { offset_us, error_us: (round_trip + 1) / 2 });
+            self.samples.push_back(Offset {
+                offset_us,
+                error_us: (round_trip + 1) / 2,
+            });
         }
         self.samples.iter().copied().min_by_key(|sample| sample.error_us)
     }
@@ -92,8 +101,13 @@ mod tests {
             for _ in 0..40 {
                 let (there, back) = (rng.i64(0..50_000), rng.i64(0..50_000));
                 let t0 = rng.i64(0..2_000_000_000_000_000);
-                let best = filter.take(t0, t0 + there + truth, t0 + there + back).expect("sensible exchange");
-                assert!((best.offset_us - truth).abs() <= best.error_us + 1, "{best:?} against {truth}");
+                let best = filter
+                    .take(t0, t0 + there + truth, t0 + there + back)
+                    .expect("sensible exchange");
+                assert!(
+                    (best.offset_us - truth).abs() <= best.error_us + 1,
+                    "{best:?} against {truth}"
+                );
             }
             assert!(filter.samples.len() <= SAMPLES);
         }
@@ -105,7 +119,13 @@ mod tests {
         assert_eq!(filter.take(10, 0, 5), None);
         assert_eq!(filter.take(i64::MIN, 0, i64::MAX), None);
         assert_eq!(filter.take(0, i64::MIN, 100), None);
-        assert_eq!(filter.take(0, 1_050, 100), Some(Offset { offset_us: 1_000, error_us: 50 }));
+        assert_eq!(
+            filter.take(0, 1_050, 100),
+            Some(Offset {
+                offset_us: 1_000,
+                error_us: 50
+            })
+        );
     }
 
     #[test]

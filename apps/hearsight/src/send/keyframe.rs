@@ -23,7 +23,11 @@ pub(super) struct KeyframeWatch {
 impl KeyframeWatch {
     /// Reports to `heard`.
     pub(super) fn new(heard: mpsc::Sender<Heard>) -> KeyframeWatch {
-        KeyframeWatch { heard, read: VecDeque::new(), write: VecDeque::new() }
+        KeyframeWatch {
+            heard,
+            read: VecDeque::new(),
+            write: VecDeque::new(),
+        }
     }
 }
 

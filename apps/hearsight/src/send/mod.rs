@@ -60,14 +60,25 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { url: String::new(), bearer: None, trust: Trust::default(), timeout: Span::from_secs(10) }
+        Config {
+            url: String::new(),
+            bearer: None,
+            trust: Trust::default(),
+            timeout: Span::from_secs(10),
+        }
     }
 }
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Config { url, trust, timeout, .. } = self;
-        f.debug_struct("Config").field("url", url).field("trust", trust).field("timeout", timeout).finish_non_exhaustive()
+        let Config {
+            url, trust, timeout, ..
+        } = self;
+        f.debug_struct("Config")
+            .field("url", url)
+            .field("trust", trust)
+            .field("timeout", timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,8 +173,12 @@ impl Publisher {
         let (host, port) = endpoint.authority();
         let local = within(config.timeout, "the server's name", peer::local_address(&host, port)).await?;
         let mut rng = fastrand::Rng::with_seed(clock.unix_us_from_moment(clock.now()) as u64);
-        let (peer, offer) =
-            within(config.timeout, "the network", Peer::offer(local, heard_tx.clone(), &mut rng)).await?;
+        let (peer, offer) = within(
+            config.timeout,
+            "the network",
+            Peer::offer(local, heard_tx.clone(), &mut rng),
+        )
+        .await?;
         let created = endpoint.create(offer).await?;
         let connected = within(config.timeout, "the connection", peer.connect(created.answer, &mut rng)).await;
         let (video, audio) = match connected {
@@ -180,7 +195,16 @@ impl Publisher {
         let (offset_tx, offset) = watch::channel(None);
         let pump = tokio::spawn(pump::pump(Arc::clone(&peer), clock, heard_tx, offset_tx));
         let (video, audio) = (Mutex::new(video), Mutex::new(audio));
-        let publisher = Publisher { clock, endpoint, resource: created.resource, peer, video, audio, offset, pump };
+        let publisher = Publisher {
+            clock,
+            endpoint,
+            resource: created.resource,
+            peer,
+            video,
+            audio,
+            offset,
+            pump,
+        };
         Ok((publisher, heard_rx))
     }
 
@@ -197,7 +221,9 @@ impl Publisher {
 
     /// Sends a text message over the data channel.
     pub async fn say(&self, text: &str) -> Result<(), SendError> {
-        timeout(STALLED, self.peer.say(text)).await.map_err(|_| SendError::Stalled)?
+        timeout(STALLED, self.peer.say(text))
+            .await
+            .map_err(|_| SendError::Stalled)?
     }
 
     /// A moment of ours on the server's clock, in microseconds, once the clocks have been compared.
@@ -237,5 +263,10 @@ async fn within<T>(
     what: &'static str,
     work: impl Future<Output = Result<T, DialError>>,
 ) -> Result<T, DialError> {
-    timeout(limit.to_duration(), work).await.map_err(|_| DialError::TimedOut(what))?
+    timeout(limit.to_duration(), work)
+        .await
+        .map_err(|_| DialError::TimedOut(what))?
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,9 +8,7 @@ use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
 use rtc::rtcp;
 use rtc::rtcp::sender_report::SenderReport;
-use rtc::rtcp::source_description::{
-    SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
-};
+use rtc::rtcp::source_description::{SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem};
 use rtc::rtp;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
@@ -93,13 +91,17 @@ impl Stream {
 
     /// The RTP timestamp of a media time: both streams count from the same zero.
     fn timestamp(&self, at: MediaTime) -> u32 {
-        self.first_timestamp.wrapping_add((at - MediaTime::ZERO).samples(self.rate) as u32)
+        self.first_timestamp
+            .wrapping_add((at - MediaTime::ZERO).samples(self.rate) as u32)
     }
 
     /// Cuts a unit into RTP packets: RFC 6184 packetisation mode 1 for H.264, one packet for Opus (RFC 7587).
     fn packets(&mut self, unit: &Stamped<Packet>) -> Result<Vec<rtp::Packet>, SendError> {
         if unit.item.codec != self.codec {
-            return Err(SendError::Codec { expected: self.codec, got: unit.item.codec });
+            return Err(SendError::Codec {
+                expected: self.codec,
+                got: unit.item.codec,
+            });
         }
         let bytes = Bytes::from_owner(Arc::clone(&unit.item.payload));
         let payloads = match self.codec {
@@ -133,12 +135,7 @@ impl Stream {
     /// The crate's own report interceptor pairs the RTP timestamp with the instant at which a packet is *written*, so
     /// capture would look as late as encoding and pacing make it. These pair it with `born`: what the unit shows was
     /// captured then, and the pair is carried forward to `now`, as RFC 3550 section 6.4.1 defines it.
-    fn report(
-        &mut self,
-        unit: &Stamped<Packet>,
-        now: Moment,
-        clock: &UnixClock,
-    ) -> Option<Vec<Box<dyn rtcp::Packet>>> {
+    fn report(&mut self, unit: &Stamped<Packet>, now: Moment, clock: &UnixClock) -> Option<Vec<Box<dyn rtcp::Packet>>> {
         if self.next_report.is_some_and(|due| now < due) {
             return None;
         }
@@ -155,7 +152,10 @@ impl Stream {
         let names = SourceDescription {
             chunks: vec![SourceDescriptionChunk {
                 source: self.ssrc,
-                items: vec![SourceDescriptionItem { sdes_type: SdesType::SdesCname, text: self.cname.clone() }],
+                items: vec![SourceDescriptionItem {
+                    sdes_type: SdesType::SdesCname,
+                    text: self.cname.clone(),
+                }],
             }],
         };
         Some(vec![Box::new(report), Box::new(names)])
@@ -172,7 +172,16 @@ mod tests {
     }
 
     fn unit(codec: Codec, at: MediaTime, born: Moment, payload: &[u8]) -> Stamped<Packet> {
-        Stamped::new(at, born, Packet { codec, payload: payload.into(), key: true, missing: 0 })
+        Stamped::new(
+            at,
+            born,
+            Packet {
+                codec,
+                payload: payload.into(),
+                key: true,
+                missing: 0,
+            },
+        )
     }
 
     /// Unix nanoseconds of an NTP timestamp.
@@ -196,7 +205,11 @@ mod tests {
                 let timestamp = stream.packets(&unit).expect("right codec")[0].header.timestamp;
                 let late = Span::from_micros(rng.i64(0..400_000));
                 if let Some(report) = stream.report(&unit, born + late, &clock) {
-                    let report = report[0].as_any().downcast_ref::<SenderReport>().expect("a sender report first").clone();
+                    let report = report[0]
+                        .as_any()
+                        .downcast_ref::<SenderReport>()
+                        .expect("a sender report first")
+                        .clone();
                     anchor = Some((report.ntp_time, report.rtp_time));
                 }
                 let (ntp, rtp) = anchor.expect("a report with the first unit");
@@ -225,19 +238,31 @@ mod tests {
         let mut payload = vec![0, 0, 0, 1, 0x67, 66, 0, 31, 0, 0, 0, 1, 0x68, 9, 0, 0, 0, 1, 0x65];
         payload.extend(std::iter::repeat_n(0xab, 9_000));
         let mut stream = stream(Codec::H264, 3);
-        let packets = stream.packets(&unit(Codec::H264, MediaTime::ZERO, Moment::ZERO, &payload)).expect("H.264");
+        let packets = stream
+            .packets(&unit(Codec::H264, MediaTime::ZERO, Moment::ZERO, &payload))
+            .expect("H.264");
         assert!(packets.len() >= 9);
-        assert_eq!(packets[0].payload[0] & 0x1f, 24, "parameter sets travel together (STAP-A)");
+        assert_eq!(
+            packets[0].payload[0] & 0x1f,
+            24,
+            "parameter sets travel together (STAP-A)"
+        );
         for (i, packet) in packets.iter().enumerate() {
             assert!(packet.payload.len() <= PAYLOAD);
             assert_eq!(packet.header.marker, i + 1 == packets.len());
-            assert_eq!(packet.header.sequence_number, packets[0].header.sequence_number.wrapping_add(i as u16));
+            assert_eq!(
+                packet.header.sequence_number,
+                packets[0].header.sequence_number.wrapping_add(i as u16)
+            );
         }
     }
 
     #[test]
     fn the_wrong_codec_is_refused() {
         let unit = unit(Codec::Opus, MediaTime::ZERO, Moment::ZERO, &[1]);
-        assert!(matches!(stream(Codec::H264, 4).packets(&unit), Err(SendError::Codec { .. })));
+        assert!(matches!(
+            stream(Codec::H264, 4).packets(&unit),
+            Err(SendError::Codec { .. })
+        ));
     }
 }

@@ -84,7 +84,10 @@ impl Peer {
             .with_media_engine(codecs().map_err(stack)?)
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
-            .with_handler(Arc::new(Handler { state: state_tx, gathered: gathered_tx }))
+            .with_handler(Arc::new(Handler {
+                state: state_tx,
+                gathered: gathered_tx,
+            }))
             .with_data_channel_send_buffer_limit(UNACKNOWLEDGED)
             .with_udp_addrs(vec![SocketAddr::new(from, 0)])
             .build()
@@ -92,15 +95,35 @@ impl Peer {
             .map_err(stack)?;
         let connection: Box<dyn PeerConnection> = Box::new(connection);
         let cname = format!("{:016x}", rng.u64(..));
-        let video = half(&*connection, RtpCodecKind::Video, &cname, rng).await.map_err(stack)?;
-        let audio = half(&*connection, RtpCodecKind::Audio, &cname, rng).await.map_err(stack)?;
-        let channel = connection.create_data_channel(wire::CHANNEL, None).await.map_err(stack)?;
+        let video = half(&*connection, RtpCodecKind::Video, &cname, rng)
+            .await
+            .map_err(stack)?;
+        let audio = half(&*connection, RtpCodecKind::Audio, &cname, rng)
+            .await
+            .map_err(stack)?;
+        let channel = connection
+            .create_data_channel(wire::CHANNEL, None)
+            .await
+            .map_err(stack)?;
         let offer = connection.create_offer(None).await.map_err(stack)?;
         connection.set_local_description(offer).await.map_err(stack)?;
         // Candidates go into the offer: one exchange, and servers without PATCH understand it too.
         let _ = gathered.wait_for(|done| *done).await;
-        let offer = connection.local_description().await.ok_or_else(|| stack("no offer was made"))?;
-        Ok((Peer { connection, channel, video, audio, state, cname }, offer.sdp))
+        let offer = connection
+            .local_description()
+            .await
+            .ok_or_else(|| stack("no offer was made"))?;
+        Ok((
+            Peer {
+                connection,
+                channel,
+                video,
+                audio,
+                state,
+                cname,
+            },
+            offer.sdp,
+        ))
     }
 
     /// Takes the answer and waits until media can flow and the channel is open.
@@ -113,7 +136,10 @@ impl Peer {
         let answered = self.connection.set_remote_description(answer).await;
         answered.map_err(|error| DialError::Answer(error.to_string()))?;
         let mut state = self.state.clone();
-        let reached = state.wait_for(|state| *state != State::Connecting).await.map(|state| *state);
+        let reached = state
+            .wait_for(|state| *state != State::Connecting)
+            .await
+            .map(|state| *state);
         if reached.ok() != Some(State::Connected) {
             return Err(DialError::Unreachable("no path for media (ICE or DTLS failed)".into()));
         }
@@ -156,14 +182,23 @@ impl Peer {
     async fn outgoing(&self, half: &Half, codec: Codec, rng: &mut fastrand::Rng) -> Result<Outgoing, DialError> {
         let refused = || DialError::Answer(format!("the server doesn't take {codec:?}"));
         let direction = half.transceiver.current_direction().await.map_err(stack)?;
-        if !matches!(direction, RTCRtpTransceiverDirection::Sendonly | RTCRtpTransceiverDirection::Sendrecv) {
+        if !matches!(
+            direction,
+            RTCRtpTransceiverDirection::Sendonly | RTCRtpTransceiverDirection::Sendrecv
+        ) {
             return Err(refused());
         }
         let sender: Arc<dyn RtpSender> = half.transceiver.sender().await.map_err(stack)?.ok_or_else(refused)?;
         let parameters = sender.get_parameters().await.map_err(stack)?;
-        let mime = if codec == Codec::H264 { MIME_TYPE_H264 } else { MIME_TYPE_OPUS };
+        let mime = if codec == Codec::H264 {
+            MIME_TYPE_H264
+        } else {
+            MIME_TYPE_OPUS
+        };
         let mut codecs = parameters.rtp_parameters.codecs.iter();
-        let negotiated = codecs.find(|c| c.rtp_codec.mime_type.eq_ignore_ascii_case(mime)).ok_or_else(refused)?;
+        let negotiated = codecs
+            .find(|c| c.rtp_codec.mime_type.eq_ignore_ascii_case(mime))
+            .ok_or_else(refused)?;
         let stream = Stream::new(codec, half.ssrc, negotiated.payload_type, &self.cname, rng);
         Ok(Outgoing::new(Arc::clone(&half.track), stream))
     }
@@ -173,8 +208,14 @@ impl Peer {
 pub(super) async fn local_address(host: &str, port: u16) -> Result<IpAddr, DialError> {
     let unreachable = |error: std::io::Error| DialError::Unreachable(error.to_string());
     let mut candidates = lookup_host((host, port)).await.map_err(unreachable)?;
-    let server = candidates.next().ok_or_else(|| DialError::Address("the host has no address".into()))?;
-    let any: IpAddr = if server.is_ipv4() { [0u8; 4].into() } else { [0u8; 16].into() };
+    let server = candidates
+        .next()
+        .ok_or_else(|| DialError::Address("the host has no address".into()))?;
+    let any: IpAddr = if server.is_ipv4() {
+        [0u8; 4].into()
+    } else {
+        [0u8; 16].into()
+    };
     // Connecting a datagram socket sends nothing: it only asks the routing table.
     let socket = UdpSocket::bind((any, 0)).await.map_err(unreachable)?;
     socket.connect(server).await.map_err(unreachable)?;
@@ -216,9 +257,17 @@ fn codecs() -> Result<MediaEngine, rtc::shared::error::Error> {
 
 /// H.264, constrained baseline, in packetisation mode 1 (RFC 6184).
 fn h264() -> RTCRtpCodecParameters {
-    let feedback = |typ: &str, parameter: &str| RTCPFeedback { typ: typ.into(), parameter: parameter.into() };
+    let feedback = |typ: &str, parameter: &str| RTCPFeedback {
+        typ: typ.into(),
+        parameter: parameter.into(),
+    };
     let wanted = vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")];
-    video(MIME_TYPE_H264, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", 102, wanted)
+    video(
+        MIME_TYPE_H264,
+        "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+        102,
+        wanted,
+    )
 }
 
 /// Opus with in-band FEC (RFC 7587).
@@ -230,7 +279,10 @@ fn opus() -> RTCRtpCodecParameters {
         sdp_fmtp_line: "minptime=10;useinbandfec=1".into(),
         rtcp_feedback: vec![],
     };
-    RTCRtpCodecParameters { rtp_codec, payload_type: 111 }
+    RTCRtpCodecParameters {
+        rtp_codec,
+        payload_type: 111,
+    }
 }
 
 fn video(mime: &str, fmtp: &str, payload_type: u8, rtcp_feedback: Vec<RTCPFeedback>) -> RTCRtpCodecParameters {
@@ -241,7 +293,10 @@ fn video(mime: &str, fmtp: &str, payload_type: u8, rtcp_feedback: Vec<RTCPFeedba
         sdp_fmtp_line: fmtp.into(),
         rtcp_feedback,
     };
-    RTCRtpCodecParameters { rtp_codec, payload_type }
+    RTCRtpCodecParameters {
+        rtp_codec,
+        payload_type,
+    }
 }
 
 async fn half(
@@ -251,10 +306,22 @@ async fn half(
     rng: &mut fastrand::Rng,
 ) -> Result<Half, rtc::shared::error::Error> {
     let (ssrc, rtx) = (rng.u32(1..), rng.u32(1..));
-    let codec = if kind == RtpCodecKind::Video { h264().rtp_codec } else { opus().rtp_codec };
+    let codec = if kind == RtpCodecKind::Video {
+        h264().rtp_codec
+    } else {
+        opus().rtp_codec
+    };
     let rtx = (kind == RtpCodecKind::Video).then_some(RTCRtpRtxParameters { ssrc: rtx });
-    let coding = RTCRtpCodingParameters { ssrc: Some(ssrc), rtx, ..Default::default() };
-    let encoding = RTCRtpEncodingParameters { rtp_coding_parameters: coding, codec, ..Default::default() };
+    let coding = RTCRtpCodingParameters {
+        ssrc: Some(ssrc),
+        rtx,
+        ..Default::default()
+    };
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: coding,
+        codec,
+        ..Default::default()
+    };
     let name = format!("{kind}");
     let track = MediaStreamTrack::new(stream_id.into(), name.clone(), name, kind, vec![encoding.clone()]);
     let track = Arc::new(TrackLocalStaticRTP::new(track));
@@ -265,5 +332,9 @@ async fn half(
     };
     let sent = Arc::clone(&track) as Arc<dyn TrackLocal>;
     let transceiver = connection.add_transceiver_from_track(sent, Some(init)).await?;
-    Ok(Half { track, transceiver, ssrc })
+    Ok(Half {
+        track,
+        transceiver,
+        ssrc,
+    })
 }

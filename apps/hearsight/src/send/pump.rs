@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearsight_core::time::Moment;
+use hearsight_core::time::{Moment, Span};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{MissedTickBehavior, interval, interval_at};
 use webrtc::data_channel::DataChannelEvent;
 
 use super::peer::{Peer, State};
@@ -29,7 +29,7 @@ pub(super) async fn pump(
     let mut state = peer.state();
     let mut filter = OffsetFilter::default();
     let mut asked = 0;
-    let mut questions = interval_at(Instant::now(), QUICK);
+    let mut questions = interval(QUICK);
     questions.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let why = loop {
         tokio::select! {
@@ -60,7 +60,8 @@ pub(super) async fn pump(
             _ = questions.tick() => {
                 asked += 1;
                 if asked == FIRST_QUESTIONS {
-                    questions = interval_at(Instant::now() + SLOW, SLOW);
+                    let next = clock.clock().instant_from_moment(clock.now() + Span::from_duration(SLOW));
+                    questions = interval_at(next.into(), SLOW);
                     questions.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 }
                 say(&peer, &ToServer::Clock { t0_us: clock.unix_us_from_moment(clock.now()) }).await;

@@ -33,7 +33,9 @@ impl Endpoint {
     pub(super) fn new(config: &Config) -> Result<Endpoint, DialError> {
         let url = Url::parse(&config.url).map_err(|error| DialError::Address(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(DialError::Address("a WHIP address begins with http:// or https:// and a host".into()));
+            return Err(DialError::Address(
+                "a WHIP address begins with http:// or https:// and a host".into(),
+            ));
         }
         let mut builder = Client::builder()
             .timeout(config.timeout.to_duration())
@@ -45,27 +47,48 @@ impl Endpoint {
         }
         if config.trust == Trust::SelfSignedOnLoopback && is_loopback(&url) {
             // A redirect could lead off the loopback, where nothing vouches for the server any more.
-            builder = builder.tls_danger_accept_invalid_certs(true).redirect(redirect::Policy::none());
+            builder = builder
+                .tls_danger_accept_invalid_certs(true)
+                .redirect(redirect::Policy::none());
         }
         let client = builder.build().map_err(|error| DialError::Address(error.to_string()))?;
-        Ok(Endpoint { client, url, bearer: config.bearer.clone() })
+        Ok(Endpoint {
+            client,
+            url,
+            bearer: config.bearer.clone(),
+        })
     }
 
     /// Host and port, for finding the way there.
     pub(super) fn authority(&self) -> (String, u16) {
-        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let host = self
+            .url
+            .host_str()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
         (host, self.url.port_or_known_default().unwrap_or(443))
     }
 
     /// Posts the offer.
     pub(super) async fn create(&self, offer: String) -> Result<Created, DialError> {
-        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/sdp").body(offer);
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/sdp")
+            .body(offer);
         let response = self.authorised(request).send().await.map_err(unreachable)?;
         let (status, at) = (response.status(), response.url().clone());
-        let resource = response.headers().get(LOCATION).and_then(|value| at.join(value.to_str().ok()?).ok());
+        let resource = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| at.join(value.to_str().ok()?).ok());
         let body = bounded(response).await?;
         if status != StatusCode::CREATED {
-            return Err(DialError::Refused { status: status.as_u16(), detail: detail(&body) });
+            return Err(DialError::Refused {
+                status: status.as_u16(),
+                detail: detail(&body),
+            });
         }
         let answer = String::from_utf8(body).map_err(|_| DialError::Answer("not text".into()))?;
         Ok(Created { answer, resource })
@@ -89,7 +112,11 @@ impl Endpoint {
 
 fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
-        host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback())
     })
 }
 
@@ -125,8 +152,17 @@ fn detail(body: &[u8]) -> String {
         let text = |key: &str| problem.get(key).and_then(serde_json::Value::as_str);
         text("detail").or_else(|| text("title"))
     });
-    let line: String = said.unwrap_or(&text).chars().filter(|c| !c.is_control()).take(300).collect();
-    if line.is_empty() { "no reason given".into() } else { line }
+    let line: String = said
+        .unwrap_or(&text)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(300)
+        .collect();
+    if line.is_empty() {
+        "no reason given".into()
+    } else {
+        line
+    }
 }
 
 #[cfg(test)]
@@ -134,13 +170,19 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> Config {
-        Config { url: url.into(), ..Config::default() }
+        Config {
+            url: url.into(),
+            ..Config::default()
+        }
     }
 
     #[test]
     fn addresses_that_are_not_http_are_refused() {
         for url in ["", "ftp://a/b", "127.0.0.1:80/whip", "http://", "data:text/plain,x"] {
-            assert!(matches!(Endpoint::new(&config(url)), Err(DialError::Address(_))), "{url}");
+            assert!(
+                matches!(Endpoint::new(&config(url)), Err(DialError::Address(_))),
+                "{url}"
+            );
         }
         assert!(Endpoint::new(&config("http://127.0.0.1:1/whip/a")).is_ok());
     }
