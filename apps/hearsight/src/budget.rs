@@ -21,11 +21,11 @@ pub const READING: Budget =
 /// on a short path; beyond, concealment costs less than waiting.
 pub const JITTER_WAIT: Span = Span::from_millis(40);
 /// Into the Opus decoder, which takes microseconds: whatever waits longer than this means that the machine stalled.
-pub const INTO_OPUS: Keep = Keep::Recent(Span::from_millis(10));
-/// Into the voice detector: eight of its slices.
-pub const INTO_VAD: Keep = Keep::Recent(Span::from_millis(40));
-/// Into the recogniser: twice its slice, so that one slow slice loses nothing.
-pub const INTO_RECOGNISER: Keep = Keep::Recent(Span::from_millis(100));
+pub const INTO_OPUS: Keep = Keep::Recent(Span::from_millis(20));
+/// Into the voice detector: seven of its slices.
+pub const INTO_VAD: Keep = Keep::Recent(Span::from_millis(35));
+/// Into the recogniser: twice its slice and a little, so that one slow slice loses nothing.
+pub const INTO_RECOGNISER: Keep = Keep::Recent(Span::from_millis(120));
 /// Into the video decoder.
 pub const INTO_DECODER: Keep = Keep::Recent(Span::from_millis(150));
 /// Into the picture statistics: they count every picture, and are quick.

@@ -1,10 +1,10 @@
 //! Nodes joined by links. A graph is drawn once, by a wiring function, and run by either host: it owns the stages and
 //! knows how to step each, but neither when nor on which thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::gate::Budget;
+use crate::gate::{Budget, Late};
 use crate::link::{Keep, Link};
 use crate::media::{Flow, Request};
 use crate::meter::Meter;
@@ -89,6 +89,21 @@ struct Slot {
     slice: Span,
     delay: Span,
     node: Option<Mutex<Box<dyn Job>>>,
+    /// The node's timer in nanoseconds, where it can be read while the node runs; [`NO_TIMER`] for none.
+    timer: AtomicI64,
+}
+
+const NO_TIMER: i64 = i64::MAX;
+
+impl Slot {
+    fn new(name: &'static str, lane: Lane, delay: Span) -> Slot {
+        let (wait, slice) = (Span::ZERO, Span::ZERO);
+        Slot { name, lane, from: None, feeds: vec![], wait, slice, delay, node: None, timer: AtomicI64::new(NO_TIMER) }
+    }
+
+    fn set_timer(&self, timer: Option<Moment>) {
+        self.timer.store(timer.map_or(NO_TIMER, Moment::nanos), Ordering::Release);
+    }
 }
 
 struct Promise {
@@ -116,9 +131,7 @@ impl Graph {
     /// A door. Units may already be `delay` late when they come through it.
     pub fn source<T: Flow + Clone>(&mut self, name: &'static str, delay: Span) -> (Source<T>, Outlet<T>) {
         let fan = Arc::new(Fan::default());
-        let slot =
-            Slot { name, lane: Lane::Quick, from: None, feeds: vec![], wait: Span::ZERO, slice: Span::ZERO, delay, node: None };
-        let id = self.add(slot);
+        let id = self.add(Slot::new(name, Lane::Quick, delay));
         (Source { id, fan: fan.clone(), epoch: self.epoch.clone() }, Outlet { from: id, fan })
     }
 
@@ -152,9 +165,11 @@ impl Graph {
         let fan = Arc::new(Fan::default());
         let work = Work { name, mark, meter: self.meter.clone(), epoch: self.epoch.clone(), upstream: self.upstream.clone() };
         let node: Box<dyn Job> = Box::new(Node::new(work, engine, link.clone(), fan.clone()));
-        let wait = keep.longest_wait(slice);
-        let slot =
-            Slot { name, lane, from: Some(from.from), feeds: vec![], wait, slice, delay, node: Some(Mutex::new(node)) };
+        let mut slot = Slot::new(name, lane, delay);
+        slot.from = Some(from.from);
+        slot.wait = keep.longest_wait(slice);
+        slot.slice = slice;
+        slot.node = Some(Mutex::new(node));
         let id = self.add(slot);
         self.slots[from.from.0].feeds.push(id);
         from.fan.join(link);
@@ -204,14 +219,18 @@ impl Graph {
     pub fn due(&self, id: NodeId, now: Moment) -> bool {
         self.node(id).is_some_and(|node| node.due(now))
     }
-    /// When a node wants to be stepped without a signal.
+    /// When a node wants to be stepped without a signal. Never waits for a node that is running.
     pub fn timer(&self, id: NodeId) -> Option<Moment> {
-        self.node(id).and_then(|node| node.timer())
+        let timer = self.slots[id.0].timer.load(Ordering::Acquire);
+        (timer != NO_TIMER).then(|| Moment::from_nanos(timer))
     }
     /// Lets a node take one signal. What it puts out is held until [`Graph::deliver`]. Answers with the cost that the
     /// node models, or `None` when there was nothing to do.
     pub fn run(&self, id: NodeId, now: Moment) -> Option<Span> {
-        self.node(id)?.run(now)
+        let mut node = self.node(id)?;
+        let cost = node.run(now);
+        self.slots[id.0].set_timer(node.timer());
+        cost
     }
     /// Stamps and passes on what the last run put out.
     pub fn deliver(&self, id: NodeId, now: Moment) {
@@ -230,6 +249,7 @@ impl Graph {
     pub fn kill(&self, id: NodeId, now: Moment) {
         if let Some(mut node) = self.node(id) {
             node.kill(now);
+            self.slots[id.0].set_timer(None);
         }
     }
     /// Forgets what is under way: bumps the epoch, so that queued units and running slices of older epochs are dropped.
@@ -250,8 +270,8 @@ impl Graph {
     pub fn promises(&self) -> impl Iterator<Item = (Budget, Span)> + '_ {
         self.promises.iter().map(|promise| (promise.budget, self.worst(promise)))
     }
-    /// The worst age at `outlet`, from a unit's arrival on: link spans, declared delays and slices, and one tick. A bound
-    /// given those slices; `None` when nothing promises that outlet.
+    /// The worst age at `outlet`, from a unit's arrival on: link spans, declared delays and slices, and one tick; for an outlet
+    /// that sheds what is late, its budget at most. A bound given those slices; `None` when nothing promises that outlet.
     pub fn worst_case(&self, outlet: &str) -> Option<Span> {
         self.promises.iter().find(|promise| promise.budget.outlet == outlet).map(|promise| self.worst(promise))
     }
@@ -264,7 +284,8 @@ impl Graph {
                 slot.wait + slot.slice + slot.delay
             })
             .sum();
-        along + promise.hangover + TICK
+        let worst = along + promise.hangover + TICK;
+        if promise.budget.late == Late::Shed { worst.min(promise.budget.span) } else { worst }
     }
 
     fn node(&self, id: NodeId) -> Option<MutexGuard<'_, Box<dyn Job>>> {
