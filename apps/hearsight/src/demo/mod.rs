@@ -22,7 +22,7 @@ use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_live::clock::Clock;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Config;
@@ -101,11 +101,11 @@ pub async fn run(config: &Config, page: &str, clock: Clock) -> Result<(), DemoEr
         key_wanted,
         clock,
     };
-    let mut player = tokio::spawn(playing.run(talk, loops));
+    let mut player = JoinSet::new();
+    player.spawn(playing.run(talk, loops));
     let ended = visit.listen(&publisher, heard, &mut player).await;
-    player.abort();
-    // Whatever it ended with is in `ended`; only its hold on the publisher matters here.
-    let _ = player.await;
+    // It lets go of the publisher.
+    player.shutdown().await;
     if let Some(publisher) = Arc::into_inner(publisher) {
         publisher.close().await;
     }
@@ -134,7 +134,7 @@ struct Visit {
     clock: Clock,
 }
 
-type Player = JoinHandle<Result<(), DemoError>>;
+type Player = JoinSet<Result<(), DemoError>>;
 
 impl Visit {
     /// Listens until the talk is over and its last words came, or something ends it.
@@ -155,7 +155,7 @@ impl Visit {
                     Some(Heard::Gone(why)) => return Err(DemoError::Gone(why)),
                     None => return Err(DemoError::Gone("the connection closed")),
                 },
-                played = &mut *player, if last.is_none() => {
+                Some(played) = player.join_next(), if last.is_none() => {
                     played.map_err(|_| DemoError::Player)??;
                     let end = self.clock.instant_from_moment(self.clock.now()) + LAST_WORDS;
                     last = Some(Instant::from_std(end));

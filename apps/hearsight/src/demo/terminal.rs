@@ -97,17 +97,7 @@ impl<W: Write> Terminal<W> {
             }
             ToClient::WordsFinal { id, at_us, words, .. } => {
                 self.expect(*id);
-                if let Some(last) = self.pending.back_mut() {
-                    last.settled = true;
-                }
-                (self.partial, self.logged, self.speaking) = (None, None, false);
-                let text = if words.is_empty() {
-                    "(no words)".into()
-                } else {
-                    text(words)
-                };
-                self.line(&format!("{}  {text}", time(*at_us)))?;
-                true
+                self.settle(*at_us, words)?
             }
             ToClient::PictureStats(picture) => {
                 self.expect(picture.id);
@@ -174,6 +164,26 @@ impl<W: Write> Terminal<W> {
             self.line(row)?;
         }
         self.out.flush()
+    }
+
+    /// Prints final words; false where there are none and none were promised.
+    fn settle(&mut self, at_us: i64, words: &[Word]) -> io::Result<bool> {
+        let promised = self.partial.take().is_some_and(|text| !text.is_empty()) | self.logged.take().is_some();
+        self.speaking = false;
+        if words.is_empty() && !promised {
+            self.clear()?;
+            return Ok(false);
+        }
+        if let Some(last) = self.pending.back_mut() {
+            last.settled = true;
+        }
+        let text = if words.is_empty() {
+            "(no words)".into()
+        } else {
+            text(words)
+        };
+        self.line(&format!("{}  {text}", time(at_us)))?;
+        Ok(true)
     }
 
     fn expect(&mut self, id: u64) {
@@ -261,6 +271,14 @@ impl<W: Write> Terminal<W> {
                 self.redraw()
             }
             Display::Log => writeln!(self.out, "{line}"),
+        }
+    }
+
+    /// Takes provisional words from the last line.
+    fn clear(&mut self) -> io::Result<()> {
+        match self.display {
+            Display::Live(_) => write!(self.out, "\r\x1b[2K"),
+            Display::Log => Ok(()),
         }
     }
 

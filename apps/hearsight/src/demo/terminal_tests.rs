@@ -236,27 +236,49 @@ fn a_partial_stays_on_the_last_line_whatever_is_printed_above_it() {
 #[test]
 fn finals_are_waited_for_until_their_latency_came() {
     let mut terminal = Terminal::new(Vec::new(), Display::Log);
+    let last = |id, text: &str| ToClient::WordsFinal {
+        id,
+        segment: 0,
+        at_us: 0,
+        words: words(text),
+    };
     assert!(!terminal.waiting());
     terminal
         .take(&ToClient::SpeechStarted { id: 1, at_us: 0 }, Moment::ZERO)
         .unwrap();
     assert!(terminal.waiting());
-    terminal
-        .take(
-            &ToClient::WordsFinal {
-                id: 2,
-                segment: 0,
-                at_us: 0,
-                words: vec![],
-            },
-            Moment::ZERO,
-        )
-        .unwrap();
+    assert!(terminal.take(&last(2, "good"), Moment::ZERO).unwrap());
     assert!(terminal.waiting());
     terminal
         .take(&latency(2, "words.final", &[("vad", 1)]), Moment::ZERO)
         .unwrap();
     assert!(!terminal.waiting());
+}
+
+#[test]
+fn finals_without_words_are_told_only_where_words_were_shown_before() {
+    for display in [Display::Log, Display::Live(80)] {
+        let mut terminal = Terminal::new(Vec::new(), display);
+        let none = |id| ToClient::WordsFinal {
+            id,
+            segment: 0,
+            at_us: 0,
+            words: vec![],
+        };
+        terminal
+            .take(&ToClient::SpeechStarted { id: 1, at_us: 0 }, Moment::ZERO)
+            .unwrap();
+        assert!(!terminal.take(&none(2), Moment::ZERO).unwrap());
+        assert!(!terminal.waiting());
+        let partial = ToClient::WordsPartial {
+            id: 3,
+            segment: 1,
+            at_us: 0,
+            words: words("good"),
+        };
+        terminal.take(&partial, Moment::ZERO).unwrap();
+        assert!(terminal.take(&none(4), Moment::ZERO).unwrap());
+    }
 }
 
 #[test]
