@@ -6,6 +6,7 @@
 pub mod app;
 pub mod budget;
 pub mod config;
+pub mod demo;
 
 pub mod ingest;
 pub mod kit;
