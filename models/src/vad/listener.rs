@@ -27,6 +27,8 @@ pub struct Config {
     pub end_windows: u32,
     /// Sound from before the onset that belongs to the segment: soft first consonants lie below `on`.
     pub pre_roll: Span,
+    /// From this length on a pause of 128 ms is enough to end a segment: 8 s. Finishing costs time by the length.
+    pub breath_windows: u32,
     /// From this length on a segment ends at the first short pause, or is cut at a dip: 17 s.
     pub soft_windows: u32,
     /// At this length it is cut wherever it is: 20 s bound what a recogniser must hold.
@@ -49,6 +51,7 @@ impl Default for Config {
             pause_windows: 5,
             end_windows: 9,
             pre_roll: Span::from_millis(300),
+            breath_windows: 250,
             soft_windows: 532,
             longest_windows: 625,
             above_floor_db: 3.0,
