@@ -33,10 +33,10 @@ pub struct Config {
     pub soft_windows: u32,
     /// At this length it is cut wherever it is: 20 s bound what a recogniser must hold.
     pub longest_windows: u32,
-    /// Speech lies at least this far above the noise floor. Small: the model judges noise better than levels do, but
-    /// it can be fooled by a steady murmur.
+    /// Speech lies at least this far above the noise floor. Small, because the model
+    /// judges noise better than a level does: it only keeps out what is no louder than the room.
     pub above_floor_db: f32,
-    /// Fainter than this, below full scale, is silence: the model is sure of itself on near-digital silence and wrong.
+    /// Fainter than this, below full scale, is silence: no microphone in use is that far down while somebody speaks.
     pub faintest_db: f32,
     /// With no sound at all for this long, an open segment ends: a sender that vanished must not keep it open.
     pub stall: Span,
