@@ -27,14 +27,16 @@ pub struct Config {
     pub end_windows: u32,
     /// Sound from before the onset that belongs to the segment: soft first consonants lie below `on`.
     pub pre_roll: Span,
+    /// From this length on a pause of 128 ms is enough to end a segment: 8 s. Finishing costs time by the length.
+    pub breath_windows: u32,
     /// From this length on a segment ends at the first short pause, or is cut at a dip: 17 s.
     pub soft_windows: u32,
     /// At this length it is cut wherever it is: 20 s bound what a recogniser must hold.
     pub longest_windows: u32,
-    /// Speech lies at least this far above the noise floor. Small: the model judges noise better than levels do, but
-    /// it can be fooled by a steady murmur.
+    /// Speech lies at least this far above the noise floor. Small, because the model
+    /// judges noise better than a level does: it only keeps out what is no louder than the room.
     pub above_floor_db: f32,
-    /// Fainter than this, below full scale, is silence: the model is sure of itself on near-digital silence and wrong.
+    /// Fainter than this, below full scale, is silence: no microphone in use is that far down while somebody speaks.
     pub faintest_db: f32,
     /// With no sound at all for this long, an open segment ends: a sender that vanished must not keep it open.
     pub stall: Span,
@@ -49,6 +51,7 @@ impl Default for Config {
             pause_windows: 5,
             end_windows: 9,
             pre_roll: Span::from_millis(300),
+            breath_windows: 250,
             soft_windows: 532,
             longest_windows: 625,
             above_floor_db: 3.0,

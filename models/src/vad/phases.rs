@@ -119,14 +119,18 @@ impl Phases {
         Turn::None
     }
 
-    /// Long segments: a short pause is enough to end, then a dip is enough to cut, then any place is.
+    /// Long segments: a shorter pause is enough to end, then a dip is enough to cut, then any place is.
     fn length_limits(&mut self, config: &Config, dip: bool) -> Option<Turn> {
-        if self.length < config.soft_windows {
+        if self.length < config.breath_windows {
             return None;
         }
-        if self.silent >= 2 {
+        let soft = self.length >= config.soft_windows;
+        if self.silent >= if soft { 2 } else { 4 } {
             self.close();
             return Some(Turn::Ended);
+        }
+        if !soft {
+            return None;
         }
         if dip || self.length >= config.longest_windows {
             self.length = 0;

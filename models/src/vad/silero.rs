@@ -24,8 +24,11 @@ const SESSIONS: usize = 4;
 #[derive(Clone)]
 pub struct Runtime {
     environment: Environment,
-    models: Arc<Mutex<Vec<(PathBuf, Arc<Model>)>>>,
+    models: Arc<Mutex<Models>>,
 }
+
+/// Models by the file they were loaded from.
+type Models = Vec<(PathBuf, Arc<Model>)>;
 
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 

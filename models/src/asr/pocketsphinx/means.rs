@@ -11,7 +11,7 @@ const LIBRARY_FRAMES: f64 = 500.0;
 const COLD_FRAMES: f64 = 100.0;
 /// What was learnt counts as three seconds at most, so that a moved microphone is followed.
 const MOST_FRAMES: f64 = 300.0;
-/// The mean over clean read speech of many speakers at usual levels.
+/// The mean over ten recordings of read speech (LibriSpeech) by different speakers.
 const CLEAN: [f64; COEFFICIENTS] = [
     51.28, 2.0, -1.71, 10.54, -3.58, 2.82, -6.17, -2.77, 0.32, -0.09, -0.79, -0.93, 3.3,
 ];

@@ -14,7 +14,7 @@ use super::workers::{Memory, Worker};
 /// How many workers there may be, and how long is waited for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Workers altogether, at most: each holds about 120 MB, 90 of them its own.
+    /// Workers altogether, at most: each holds about 100 MB, almost all of it its own, and up to 120 in use.
     pub most: usize,
     /// Warm workers kept for whoever comes next, and for one that must be replaced.
     pub spare: usize,
