@@ -19,7 +19,7 @@ if ! "$tools/bin/cargo-deny" --version 2>/dev/null | grep -qx "cargo-deny $deny_
     rm -rf "$tools/build"
 fi
 echo "check: licences, bans and sources (cargo-deny; advisories need a database from the network and are skipped)"
-"$tools/bin/cargo-deny" --locked check bans licenses sources
+"$tools/bin/cargo-deny" --locked check --hide-inclusion-graph bans licenses sources
 
 echo "check: the TypeScript client (types and lint)"
 (cd web-client && npm run --silent check)

@@ -6,8 +6,11 @@
 pub mod app;
 pub mod budget;
 pub mod config;
+
 pub mod ingest;
 pub mod kit;
+
+pub mod send;
 pub mod serve;
 pub mod session;
 pub mod tape;

@@ -49,7 +49,7 @@ fn run(config: &Config, show: Show) -> anyhow::Result<()> {
     runtime.block_on(async {
         let server = app::start(config, asked_to_stop()).await?;
         if show == Show::Talk {
-            hearsight::demo::run(config, &server.page(), server.clock).await?;
+            // hearsight::demo::run(config, &server.page(), server.clock).await?;
         }
         println!("Hearsight is serving. Open {} and allow microphone and camera; Ctrl-C stops it.", server.page());
         server.stopped().await.context("the server stopped badly")

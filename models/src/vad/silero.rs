@@ -1,7 +1,8 @@
 //! Silero VAD v6 (MIT licence, <https://github.com/snakers4/silero-vad>) on ONNX Runtime.
 
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearsight_core::stage::Fault;
 use hearsight_core::time::MediaTime;
@@ -16,11 +17,14 @@ use crate::files::{BadFile, Magic, verify};
 const CONTEXT: usize = 64;
 /// Two layers of 128 values that the model carries from window to window.
 const STATE: usize = 2 * 128;
+/// A session takes 4 MB and works for one stream at a time, 0.1 ms per window: a few serve hundreds of streams.
+const SESSIONS: usize = 4;
 
-/// The ONNX Runtime library, loaded once per process.
+/// The ONNX Runtime library, loaded once per process, and the models opened with it.
 #[derive(Clone)]
 pub struct Runtime {
     environment: Environment,
+    models: Arc<Mutex<Vec<(PathBuf, Arc<Model>)>>>,
 }
 
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -37,44 +41,100 @@ impl Runtime {
             .map_err(|why| BadFile::damaged(path, why))?
             .build()
             .map_err(|why| BadFile::damaged(path, why))?;
-        let runtime = Runtime { environment };
+        let runtime = Runtime {
+            environment,
+            models: Arc::default(),
+        };
         *loaded = Some(runtime.clone());
         Ok(runtime)
     }
+
+    fn model(&self, path: &Path) -> Result<Arc<Model>, BadFile> {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, model)) = models.iter().find(|(known, _)| known == path) {
+            return Ok(model.clone());
+        }
+        let model = Arc::new(Model::open(self, path)?);
+        models.push((path.to_path_buf(), model.clone()));
+        Ok(model)
+    }
 }
 
-/// One stream's voice detector. A stream has a session of its own, because a run borrows it whole.
+/// The loaded model. It holds no stream's state, so that streams share it.
+struct Model {
+    sessions: Vec<Mutex<Session>>,
+    next: AtomicUsize,
+}
+
+impl Model {
+    fn open(runtime: &Runtime, path: &Path) -> Result<Model, BadFile> {
+        let count = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(SESSIONS);
+        let mut sessions = Vec::new();
+        for _ in 0..count {
+            let session = session(runtime, path).map_err(|why| BadFile::damaged(path, why))?;
+            let names: Vec<_> = session.inputs().iter().map(|input| input.name()).collect();
+            if names != ["input", "state", "sr"] {
+                let why = format!("inputs are {names:?}, not [\"input\", \"state\", \"sr\"]");
+                return Err(BadFile::damaged(path, why));
+            }
+            sessions.push(Mutex::new(session));
+        }
+        Ok(Model {
+            sessions,
+            next: AtomicUsize::new(0),
+        })
+    }
+    /// A session that is free, or the next in turn once it is: a window later at most, per stream that waits for it.
+    fn session(&self) -> MutexGuard<'_, Session> {
+        if let Some(free) = self.sessions.iter().find_map(|session| session.try_lock().ok()) {
+            return free;
+        }
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.sessions.len();
+        self.sessions[turn].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One thread and no spinning: a window takes 0.1 ms, and a waiting pool would burn a core per session.
+fn session(runtime: &Runtime, path: &Path) -> Result<Session, ort::Error> {
+    let mut builder = Session::builder(&runtime.environment)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?;
+    builder.commit_from_file(path)
+}
+
+/// One stream's voice detector: what the model carries from window to window. The model itself is shared.
 pub struct Silero {
-    session: Session,
+    model: Arc<Model>,
     state: Vec<f32>,
     input: Vec<f32>,
 }
 
 impl Silero {
-    /// Opens the model file at `path` for one stream.
+    /// A detector for one stream, by the model file at `path`; the first call for a path loads it.
     pub fn open(runtime: &Runtime, path: &Path) -> Result<Silero, BadFile> {
         verify(path, Magic::Any, 1 << 16)?;
-        let session = session(runtime, path).map_err(|why| BadFile::damaged(path, why))?;
-        let names: Vec<_> = session.inputs().iter().map(|input| input.name()).collect();
-        if names != ["input", "state", "sr"] {
-            return Err(BadFile::damaged(
-                path,
-                format!("inputs are {names:?}, not [\"input\", \"state\", \"sr\"]"),
-            ));
-        }
+        let model = runtime.model(path)?;
         Ok(Silero {
-            session,
+            model,
             state: vec![0.0; STATE],
             input: vec![0.0; CONTEXT + WINDOW],
         })
     }
 
     fn infer(&mut self) -> Result<f32, ort::Error> {
-        let outputs = self.session.run(ort::inputs![
+        let mut session = self.model.session();
+        let outputs = session.run(ort::inputs![
             "input" => TensorRef::from_array_view(([1usize, CONTEXT + WINDOW], self.input.as_slice()))?,
             "state" => TensorRef::from_array_view(([2usize, 1, STATE / 2], self.state.as_slice()))?,
             "sr" => TensorRef::from_array_view(([1usize; 0], [16_000i64].as_slice()))?,
         ])?;
+        if outputs.len() < 2 {
+            return Err(ort::Error::new("the model has fewer than two outputs"));
+        }
         let (_, probability) = outputs[0].try_extract_tensor::<f32>()?;
         let (_, state) = outputs[1].try_extract_tensor::<f32>()?;
         let probability = probability.first().copied().unwrap_or(0.0);
@@ -89,16 +149,6 @@ impl Silero {
             0.0
         })
     }
-}
-
-/// One thread and no spinning: a window takes 0.1 ms, and a waiting pool would burn a core per stream.
-fn session(runtime: &Runtime, path: &Path) -> Result<Session, ort::Error> {
-    let mut builder = Session::builder(&runtime.environment)?
-        .with_intra_threads(1)?
-        .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?;
-    builder.commit_from_file(path)
 }
 
 impl VoiceProbability for Silero {

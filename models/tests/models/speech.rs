@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use hearsight_core::media::Pcm;
 use hearsight_core::stage::{Engine, Outbox, Signal};
@@ -18,7 +19,9 @@ pub(crate) fn files() -> Files {
 
 /// `text` spoken at 16 kHz, with `quiet` samples of faint noise before and after.
 pub(crate) fn speak(text: &str, quiet: usize) -> Vec<f32> {
-    let path = std::env::temp_dir().join(format!("hs-{}-{:016x}.wav", std::process::id(), fastrand::u64(..)));
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("hs-{}-{count}.wav", std::process::id()));
     let made = Command::new("flite")
         .args(["-voice", "rms", "-t", text, "-o"])
         .arg(&path)

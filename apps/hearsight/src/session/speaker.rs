@@ -55,9 +55,9 @@ impl Speaker {
 
     /// Sends an event that is not measured.
     pub fn say(&self, event: &ToClient) {
-        match serde_json::to_string(event) {
-            Ok(json) if json.len() <= wire::MAX_MESSAGE && (self.line)(json) => {}
-            _ => self.meter.lost("channel", Lost::Refused, 1),
+        let sent = serde_json::to_string(event).is_ok_and(|json| json.len() <= wire::MAX_MESSAGE && (self.line)(json));
+        if !sent {
+            self.meter.lost("channel", Lost::Refused, 1);
         }
     }
 
@@ -197,7 +197,7 @@ impl Audience for Speaker {
             Signal::Item(item) => {
                 let kbps = self.kbps(item.at);
                 let at_us = item.at.micros();
-                let stats = item.item;
+                let stats = item.item.clone();
                 self.tell(budget::READING.outlet, &item, |id| {
                     ToClient::PictureStats(wire::Picture {
                         id,

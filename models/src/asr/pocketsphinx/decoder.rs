@@ -80,7 +80,7 @@ impl Decoder {
             return Err(Refusal("decode sound"));
         }
         self.learn(samples.len())?;
-        Ok(self.words())
+        Ok(self.words(Posterior::Unknown))
     }
     /// Ends the segment.
     pub(super) fn finish(&mut self) -> Result<(Hypothesis, Means), Refusal> {
@@ -91,7 +91,7 @@ impl Decoder {
         if unsafe { sys::ps_end_utt(self.decoder.as_ptr()) } < 0 {
             return Err(Refusal("end a segment"));
         }
-        Ok((self.words(), self.means.clone()))
+        Ok((self.words(Posterior::Known), self.means.clone()))
     }
 
     fn give_means(&mut self) -> Result<(), Refusal> {
@@ -118,7 +118,7 @@ impl Decoder {
         self.give_means()
     }
 
-    fn words(&mut self) -> Hypothesis {
+    fn words(&mut self, posterior: Posterior) -> Hypothesis {
         let mut words = Vec::new();
         // SAFETY: the decoder is live. The iterator is used until the library returns null, which frees it; its
         // strings belong to the dictionary and are copied at once.
@@ -131,7 +131,8 @@ impl Decoder {
             while !seg.is_null() {
                 let (mut first, mut last): (c_int, c_int) = (0, 0);
                 sys::ps_seg_frames(seg, &mut first, &mut last);
-                let posterior = sys::logmath_exp(math, sys::ps_seg_prob(seg, null_mut(), null_mut(), null_mut()));
+                let chance = sys::logmath_exp(math, sys::ps_seg_prob(seg, null_mut(), null_mut(), null_mut()));
+                let certainty = (posterior == Posterior::Known).then_some(chance.clamp(0.0, 1.0) as f32);
                 let word = sys::ps_seg_word(seg);
                 if !word.is_null()
                     && let Some(text) = shown(&CStr::from_ptr(word).to_string_lossy())
@@ -142,7 +143,7 @@ impl Decoder {
                         text,
                         start,
                         end,
-                        certainty: certainty(posterior),
+                        certainty,
                     });
                 }
                 if words.len() > MOST_WORDS {
@@ -166,9 +167,11 @@ impl Drop for Decoder {
 /// More words than a segment can hold: 30 s at ten words a second.
 const MOST_WORDS: usize = 400;
 
-/// Without a lattice (see `configure`) the library gives every word a posterior of one, which means nothing.
-fn certainty(posterior: f64) -> Option<f32> {
-    (posterior > 0.0 && posterior < 1.0).then_some(posterior as f32)
+/// Only the lattice of a finished segment knows how likely its words are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Posterior {
+    Known,
+    Unknown,
 }
 
 /// The word without the mark of its pronunciation; none for silence and fillers.
@@ -185,10 +188,12 @@ fn configure(config: NonNull<sys::Config>, folder: &Path) -> Option<()> {
     let config = config.as_ptr();
     // SAFETY: `config` is live, names and values are C strings that the library copies.
     unsafe {
-        // The second pass and the lattice would add up to 0.8 s after the end of speech; they gain little.
-        for name in [c"fwdflat", c"bestpath"] {
-            sys::ps_config_set_bool(config, name.as_ptr(), 0);
-        }
+        // The flat second pass would add up to a second after the end of speech. The lattice adds tens of
+        // milliseconds, takes a quarter off the word errors and gives posteriors.
+        sys::ps_config_set_bool(config, c"fwdflat".as_ptr(), 0);
+        sys::ps_config_set_bool(config, c"bestpath".as_ptr(), 1);
+        // Of the default of 30000, most are only reached in noise: a fifth less work, half the time to finish, the same words.
+        sys::ps_config_set_int(config, c"maxhmmpf".as_ptr(), 5000);
         let strings = [(c"hmm", &acoustic), (c"dict", &dictionary), (c"lm", &language)];
         for (name, value) in strings {
             if sys::ps_config_set_str(config, name.as_ptr(), value.as_ptr()).is_null() {

@@ -93,7 +93,7 @@ impl Request {
     pub(super) fn parse(tag: u8, payload: &[u8]) -> Option<Request> {
         match tag {
             1 => Some(Request::Begin(take_means(&mut &payload[..])?)),
-            2 if payload.len() % 2 == 0 && payload.len() <= 2 * LONGEST_SOUND => {
+            2 if payload.len().is_multiple_of(2) && payload.len() <= 2 * LONGEST_SOUND => {
                 let samples = payload
                     .chunks_exact(2)
                     .map(|pair| i16::from_le_bytes([pair[0], pair[1]]));

@@ -1,6 +1,6 @@
 //! The part of PocketSphinx 5.1.1's C interface that is used here (`pocketsphinx.h`, `pocketsphinx/err.h`, `search.h`).
 
-use std::ffi::{c_char, c_double, c_int};
+use std::ffi::{c_char, c_double, c_int, c_long};
 
 /// `ps_config_t`.
 #[repr(C)]
@@ -31,6 +31,7 @@ unsafe extern "C" {
     pub(super) fn ps_config_free(config: *mut Config) -> c_int;
     pub(super) fn ps_config_set_str(config: *mut Config, name: *const c_char, value: *const c_char) -> *const u8;
     pub(super) fn ps_config_set_bool(config: *mut Config, name: *const c_char, value: c_int) -> *const u8;
+    pub(super) fn ps_config_set_int(config: *mut Config, name: *const c_char, value: c_long) -> *const u8;
     pub(super) fn ps_init(config: *mut Config) -> *mut Decoder;
     pub(super) fn ps_free(decoder: *mut Decoder) -> c_int;
     pub(super) fn ps_get_logmath(decoder: *mut Decoder) -> *mut LogMath;

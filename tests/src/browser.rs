@@ -1,0 +1,81 @@
+//! The real browser against the real server: what a person says into the fake microphone stands on the page.
+
+use serde_json::{Value, json};
+
+use crate::rig::server::Server;
+use crate::rig::sound::Sound;
+use crate::rig::{artefacts, browser};
+
+const SAID: &str = "good morning and welcome to this house. we can hear what people say.";
+
+/// The fake devices' files, made anew in `folder`: speech with silence around it (the fake microphone loops its file), and
+/// five seconds of the project's own moving scene.
+fn devices(folder: &std::path::Path) -> anyhow::Result<(String, String)> {
+    let speech = Sound::speech(SAID)?;
+    let quiet = Sound::silence(speech.rate, 1_500);
+    let microphone = folder.join("microphone.wav");
+    quiet.clone().then(&speech).then(&quiet).write(&microphone)?;
+    let camera = folder.join("camera.y4m");
+    hearsight::demo::fake::write_y4m(&camera, 2.0, (1280, 720), 30)?;
+    Ok((microphone.display().to_string(), camera.display().to_string()))
+}
+
+fn words(text: &str) -> Vec<String> {
+    let letters: String = text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || c.is_whitespace()).collect();
+    letters.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Checks what every visit must satisfy, and prints what it saw.
+fn sound_visit(seen: &Value) {
+    println!("seen: {seen}");
+    assert_eq!(seen["complaints"], json!([]), "the page complained");
+    assert_eq!(seen["gave_up"], Value::Null);
+    assert_eq!(seen["error"], Value::Null);
+}
+
+#[test]
+fn what_is_spoken_stands_on_the_page_with_its_latency_and_the_picture_arrives_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (microphone, camera) = devices(folder.path()).unwrap();
+    let server = Server::start(&[]).unwrap();
+    let screenshot = artefacts().unwrap().join("page.png");
+    let seen = browser::visit(&json!({
+        "url": format!("{}?autostart=1", server.page),
+        "microphone": microphone, "camera": camera,
+        "finals": 2, "timeout_ms": 90_000, "screenshot": screenshot,
+    }))
+    .unwrap();
+    sound_visit(&seen);
+
+    // Two utterances or more of a loop: each said word may be heard in any of them.
+    let finals: String = seen["finals"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+    let heard = words(&finals);
+    let said = words(SAID);
+    let found = said.iter().filter(|word| heard.contains(word)).count();
+    assert!(found * 2 >= said.len(), "{found} of {} words in {finals:?}", said.len());
+    assert!(seen["partials"].as_u64().unwrap() > 0, "no provisional caption was seen");
+    assert!(seen["speaking"].as_u64().unwrap() > 0, "the speaking indicator never lit");
+    assert!(seen["recogniser"].as_str().unwrap().contains("PocketSphinx"));
+
+    let segments = seen["segments"].as_array().unwrap();
+    let names: Vec<_> = segments.iter().filter_map(|segment| segment["name"].as_str()).collect();
+    assert_eq!(names, ["network", "jitter", "decode", "vad", "recognise", "deliver", "show"]);
+    let sum: i64 = segments.iter().filter_map(|segment| segment["us"].as_i64()).sum();
+    assert_eq!(Some(sum), seen["felt"].as_str().and_then(|felt| felt.parse().ok()), "the segments are not what was felt");
+
+    assert_eq!(seen["widest"], 1280, "the resolution that was asked for");
+}
+
+#[test]
+fn a_refused_permission_is_explained() {
+    let server = Server::start(&[]).unwrap();
+    let seen = browser::visit(&json!({
+        "url": format!("{}?autostart=1", server.page), "refuse": true, "timeout_ms": 60_000,
+        "screenshot": artefacts().unwrap().join("refused.png"),
+    }))
+    .unwrap();
+    println!("seen: {seen}");
+    assert_eq!(seen["gave_up"], Value::Null);
+    let told = seen["error"].as_str().unwrap().to_lowercase();
+    assert!(told.contains("permission") || told.contains("allow"), "{told:?} does not say what to do");
+}

@@ -1,0 +1,144 @@
+//! The product's chain, detector and recogniser, over one recording. Waiting is virtual: packets of 20 ms arrive when they were
+//! spoken. Work is real: what a slice took is added, and what comes meanwhile queues.
+
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use hearsight_core::media::{Pcm, Voice, Words};
+use hearsight_core::stage::{Engine, Outbox, Signal, Wake};
+use hearsight_core::stamped::{Mark, Stamped};
+use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::vad::{Config, Listener, Silero};
+
+use super::sound::RATE;
+
+/// Samples in a packet: 20 ms, what browsers send.
+const PACKET: usize = RATE / 50;
+
+/// What came out, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    /// Units of words, each with the moment at which it was there.
+    pub(crate) words: Vec<(Moment, Stamped<Words>)>,
+    /// Ends of segments: when they were told, and the end of speech that they tell.
+    pub(crate) ends: Vec<(Moment, MediaTime)>,
+    /// Work, of the detector and of the recogniser.
+    pub(crate) work: (Span, Span),
+    /// Each slice of the recogniser.
+    pub(crate) slices: Vec<Span>,
+    /// Units lost, faults included.
+    pub(crate) lost: u32,
+}
+
+/// How the work of a slice is measured.
+#[derive(Clone, Debug)]
+pub(crate) enum Stopwatch {
+    /// By the clock on the wall: right on a machine that does nothing else.
+    Wall,
+    /// By the processor time of this thread and of the worker with this process id (`/proc/…/schedstat`): right on any.
+    Processor(Option<u32>),
+}
+
+impl Stopwatch {
+    #[allow(clippy::disallowed_methods, reason = "a bench measures")]
+    fn time<T>(&self, work: impl FnOnce() -> T) -> (T, Span) {
+        match self {
+            Stopwatch::Wall => {
+                let begin = Instant::now();
+                let done = work();
+                (done, Span::from_duration(begin.elapsed()))
+            }
+            Stopwatch::Processor(worker) => {
+                let spent = || ran("thread-self") + worker.map_or(Span::ZERO, |pid| ran(&pid.to_string()));
+                let begin = spent();
+                let done = work();
+                (done, (spent() - begin).max(Span::ZERO))
+            }
+        }
+    }
+}
+
+/// The processor time of a task so far.
+fn ran(task: &str) -> Span {
+    let text = std::fs::read_to_string(format!("/proc/{task}/schedstat")).unwrap_or_default();
+    let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    Span::from_nanos(nanos.unwrap_or(0))
+}
+
+/// Runs the chain over `samples`. The moment 0 is that of the first sample.
+pub(crate) fn run<E: Engine<In = Voice, Out = Words>>(
+    silero: Silero,
+    hearing: &mut E,
+    samples: &[f32],
+    watch: &Stopwatch,
+) -> Result<Run> {
+    let mut run = Run::default();
+    let voices = listen(silero, samples, watch, &mut run)?;
+    hear(hearing, voices, watch, &mut run);
+    Ok(run)
+}
+
+fn listen(silero: Silero, samples: &[f32], watch: &Stopwatch, run: &mut Run) -> Result<Vec<(Moment, Signal<Voice>)>> {
+    let mut listener = Listener::new(silero, Config::default());
+    let (mut voices, mut out, mut free) = (Vec::new(), Outbox::default(), Moment::ZERO);
+    for (place, packet) in samples.chunks(PACKET).enumerate() {
+        let start = Span::from_samples((place * PACKET) as i64, RATE as u32);
+        let pcm = Pcm {
+            rate: RATE as u32,
+            samples: packet.into(),
+        };
+        let arrival = Moment::ZERO + start + pcm.span();
+        let mut unit = Stamped::new(MediaTime::ZERO + start, Moment::ZERO + start, pcm);
+        unit.trail.stamp(Mark::Decoded, arrival);
+        let begin = arrival.max(free);
+        let (done, took) = watch.time(|| listener.run(begin, Signal::Item(unit), &mut out));
+        done.map_err(|why| anyhow!("{why}"))?;
+        free = begin + took;
+        run.work.0 += took;
+        voices.extend(out.drain().map(|signal| (free, signal)));
+    }
+    listener
+        .run(free, Signal::End, &mut out)
+        .map_err(|why| anyhow!("{why}"))?;
+    voices.extend(out.drain().map(|signal| (free, signal)));
+    Ok(voices)
+}
+
+fn hear<E: Engine<In = Voice, Out = Words>>(
+    hearing: &mut E,
+    voices: Vec<(Moment, Signal<Voice>)>,
+    watch: &Stopwatch,
+    run: &mut Run,
+) {
+    let (mut out, mut free) = (Outbox::default(), Moment::ZERO);
+    let mut voices = voices.into_iter().peekable();
+    let mut wake = Wake::OnSignal;
+    while let Some((arrival, _)) = voices.peek() {
+        // A timer that is due goes first only while nothing waits, as in the live host.
+        let timer = matches!(wake, Wake::At(at) if at.max(free) < *arrival);
+        let (begin, signal) = match voices.next_if(|_| !timer) {
+            Some((arrival, signal)) => (arrival.max(free), signal),
+            None => (free, Signal::Timer),
+        };
+        if let Signal::Item(unit) = &signal
+            && unit.item == Voice::Ended
+        {
+            run.ends.push((begin, unit.at));
+        }
+        let (done, took) = watch.time(|| hearing.run(begin, signal, &mut out));
+        free = begin + took;
+        run.work.1 += took;
+        run.slices.push(took);
+        wake = done.unwrap_or_else(|_| {
+            run.lost += 1;
+            Wake::OnSignal
+        });
+        for signal in out.drain() {
+            match signal {
+                Signal::Item(unit) => run.words.push((free, unit)),
+                Signal::Gap(gap) => run.lost += gap.count,
+                _ => {}
+            }
+        }
+    }
+}

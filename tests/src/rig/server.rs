@@ -1,0 +1,92 @@
+//! The built `hearsight` program, started on free ports of the loopback interface.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+
+use super::root;
+
+/// Loading models on a busy machine takes seconds; a minute means that something is wrong.
+const START: Duration = Duration::from_secs(60);
+
+/// A running server. Stopped when dropped.
+pub struct Server {
+    child: Child,
+    /// The address of its page.
+    pub page: String,
+    lines: Receiver<String>,
+}
+
+impl Server {
+    /// Starts `hearsight serve` with further arguments, and waits until it serves.
+    pub fn start(arguments: &[&str]) -> anyhow::Result<Server> {
+        Server::run("serve", arguments)
+    }
+
+    /// Starts a command of the program that ends up serving.
+    pub fn run(command: &str, arguments: &[&str]) -> anyhow::Result<Server> {
+        let program = program()?;
+        let mut child = Command::new(&program)
+            .args([command, "--listen-http", "127.0.0.1:0", "--listen-udp", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("can't start {}", program.display()))?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let (tell, lines) = sync_channel(10_000);
+        std::thread::Builder::new().name("server-output".into()).spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if tell.try_send(line).is_err() {
+                    return;
+                }
+            }
+        })?;
+        let mut server = Server { child, page: String::new(), lines };
+        let line = server.wait_for(" Open http", START)?;
+        let page = line.split_whitespace().find(|word| word.starts_with("http")).context("no address in that line")?;
+        server.page = page.to_owned();
+        Ok(server)
+    }
+
+    /// Waits for a line of standard output that contains `text`; answers with it.
+    pub fn wait_for(&mut self, text: &str, limit: Duration) -> anyhow::Result<String> {
+        loop {
+            match self.lines.recv_timeout(limit) {
+                Ok(line) if line.contains(text) => return Ok(line),
+                Ok(line) => println!("server: {line}"),
+                Err(RecvTimeoutError::Timeout) => bail!("the server did not say {text:?} within {limit:?}"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("the server ended before it said {text:?}: {:?}", self.child.wait()?)
+                }
+            }
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SIGTERM lets it take its workers along; they end with their standard input anyway.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program that was built together with this one.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let me = std::env::current_exe()?;
+    let found = me.ancestors().skip(1).take(2).map(|folder| folder.join("hearsight")).find(|path| path.is_file());
+    let program = found.context("the hearsight program is not built; `make test` builds it first")?;
+    ensure!(program.is_file(), "{} is not a file", program.display());
+    Ok(program)
+}
