@@ -24,7 +24,8 @@ pub(crate) struct Home(u64);
 
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
-/// An open device and its queue. Cheap calls from any thread; no call waits longer than two seconds for the device.
+/// An open device and its queue, for any thread. Each wait for the device ends after two seconds; closing it waits for
+/// what is under way, as long as the driver does.
 pub struct Device {
     device: wgpu::Device,
     queue: wgpu::Queue,
