@@ -1,1 +1,20 @@
-//! In progress.
+//! Kernels for the GPU, each held to a reference on the CPU: one kernel is `name.wgsl`, `name.rs` and the reference in it.
+//!
+//! Knows `wgpu`, pictures and the standards that say what their samples mean. Must not know any codec, model, socket or
+//! clock, nor decide when to run: callers step it. Memory is in the type: a `Picture<Planes>` lies in CPU memory, a
+//! `Picture<Texture>` and a `Picture<Rgba>` on the device, and only [`Texture::upload`] and [`Rgba::read`] cross over.
+//! Start at [`Device::open`], then [`colour::Convert`].
+#![forbid(unsafe_code)]
+
+pub mod colour;
+mod device;
+mod planes;
+#[cfg(test)]
+mod rig;
+mod texture;
+#[cfg(test)]
+mod validate;
+
+pub use device::{Device, DeviceError, Kind, LARGEST, OpenError};
+pub use planes::PlanesError;
+pub use texture::{Rgba, Texture, UploadError};
