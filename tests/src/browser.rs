@@ -21,7 +21,11 @@ fn devices(folder: &std::path::Path) -> anyhow::Result<(String, String)> {
 }
 
 fn words(text: &str) -> Vec<String> {
-    let letters: String = text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || c.is_whitespace()).collect();
+    let letters: String = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || c.is_whitespace())
+        .collect();
     letters.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -48,20 +52,39 @@ fn what_is_spoken_stands_on_the_page_with_its_latency_and_the_picture_arrives_wh
     sound_visit(&seen);
 
     // Two utterances or more of a loop: each said word may be heard in any of them.
-    let finals: String = seen["finals"].as_array().unwrap().iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+    let finals: String = seen["finals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>()
+        .join(" ");
     let heard = words(&finals);
     let said = words(SAID);
     let found = said.iter().filter(|word| heard.contains(word)).count();
     assert!(found * 2 >= said.len(), "{found} of {} words in {finals:?}", said.len());
-    assert!(seen["partials"].as_u64().unwrap() > 0, "no provisional caption was seen");
-    assert!(seen["speaking"].as_u64().unwrap() > 0, "the speaking indicator never lit");
+    assert!(
+        seen["partials"].as_u64().unwrap() > 0,
+        "no provisional caption was seen"
+    );
+    assert!(
+        seen["speaking"].as_u64().unwrap() > 0,
+        "the speaking indicator never lit"
+    );
     assert!(seen["recogniser"].as_str().unwrap().contains("PocketSphinx"));
 
     let segments = seen["segments"].as_array().unwrap();
     let names: Vec<_> = segments.iter().filter_map(|segment| segment["name"].as_str()).collect();
-    assert_eq!(names, ["network", "jitter", "decode", "vad", "recognise", "deliver", "show"]);
+    assert_eq!(
+        names,
+        ["network", "jitter", "decode", "vad", "recognise", "deliver", "show"]
+    );
     let sum: i64 = segments.iter().filter_map(|segment| segment["us"].as_i64()).sum();
-    assert_eq!(Some(sum), seen["felt"].as_str().and_then(|felt| felt.parse().ok()), "the segments are not what was felt");
+    assert_eq!(
+        Some(sum),
+        seen["felt"].as_str().and_then(|felt| felt.parse().ok()),
+        "the segments are not what was felt"
+    );
 
     assert_eq!(seen["widest"], 1280, "the resolution that was asked for");
 }
@@ -77,5 +100,8 @@ fn a_refused_permission_is_explained() {
     println!("seen: {seen}");
     assert_eq!(seen["gave_up"], Value::Null);
     let told = seen["error"].as_str().unwrap().to_lowercase();
-    assert!(told.contains("permission") || told.contains("allow"), "{told:?} does not say what to do");
+    assert!(
+        told.contains("permission") || told.contains("allow"),
+        "{told:?} does not say what to do"
+    );
 }

@@ -6,7 +6,7 @@
 pub mod rig;
 
 #[cfg(test)]
-//mod browser;
+mod browser;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]

@@ -71,7 +71,9 @@ impl Server {
 
     /// The address of the page, the one that gives a camera first.
     pub fn page(&self) -> String {
-        let Some(listener) = self.listeners.first() else { return String::new() };
+        let Some(listener) = self.listeners.first() else {
+            return String::new();
+        };
         let scheme = if listener.secure { "https" } else { "http" };
         format!("{scheme}://{}/", listener.address)
     }
@@ -85,8 +87,18 @@ pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 
     let kit = Kit::open(&config.assets, &config.recognise, move || worker(&program, &model))?;
     let threads = config.engine.threads.map_or_else(cores, std::num::NonZero::get);
     let host = Host::start(clock, threads).map_err(StartError::System)?;
-    let tape = config.log.tape.as_deref().map(|path| open_tape(path, clock)).transpose()?;
-    let sessions = Sessions::new(host, kit.recogniser(), Box::new(move || kit.rooms()), tape.map(|tape| (tape, threads)));
+    let tape = config
+        .log
+        .tape
+        .as_deref()
+        .map(|path| open_tape(path, clock))
+        .transpose()?;
+    let sessions = Sessions::new(
+        host,
+        kit.recogniser(),
+        Box::new(move || kit.rooms()),
+        tape.map(|tape| (tape, threads)),
+    );
 
     let mut media = ingest::Config::new(config.listen.udp);
     media.public_address = config.listen.public_address;
@@ -97,8 +109,13 @@ pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 
     let ingest = Ingest::start(media, clock).map_err(|source| StartError::Udp { address, source })?;
 
     let certificate = match &config.listen.certificate {
-        Some((chain, key)) => Certificate::Given { chain: chain.clone(), key: key.clone() },
-        None => Certificate::Own { state: config.listen.state.clone() },
+        Some((chain, key)) => Certificate::Given {
+            chain: chain.clone(),
+            key: key.clone(),
+        },
+        None => Certificate::Own {
+            state: config.listen.state.clone(),
+        },
     };
     let http = serve::Config {
         http: config.listen.http,
@@ -108,7 +125,12 @@ pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 
         max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION,
     };
     let serving = serve::run(http, ingest.clone(), Arc::new(sessions), shutdown).await?;
-    Ok(Server { clock, listeners: serving.listeners.clone(), ingest, serving })
+    Ok(Server {
+        clock,
+        listeners: serving.listeners.clone(),
+        ingest,
+        serving,
+    })
 }
 
 fn worker(program: &Path, model: &Path) -> Command {
@@ -118,7 +140,10 @@ fn worker(program: &Path, model: &Path) -> Command {
 }
 
 fn open_tape(path: &Path, clock: Clock) -> Result<Recorder, StartError> {
-    Recorder::create(path, clock).map_err(|source| StartError::Tape { path: path.display().to_string(), source })
+    Recorder::create(path, clock).map_err(|source| StartError::Tape {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 fn cores() -> usize {

@@ -6,16 +6,33 @@ use hearsight_core::link::Keep;
 use hearsight_core::time::Span;
 
 /// Words that may still change, from the end of the newest word. Shed fourth.
-pub const WORDS_PARTIAL: Budget =
-    Budget { outlet: "words.partial", span: Span::from_millis(400), value: 1.0, late: Late::Shed };
+pub const WORDS_PARTIAL: Budget = Budget {
+    outlet: "words.partial",
+    span: Span::from_millis(400),
+    value: 1.0,
+    late: Late::Shed,
+};
 /// Words that will not change, from the end of speech. Never shed.
-pub const WORDS_FINAL: Budget =
-    Budget { outlet: "words.final", span: Span::from_millis(600), value: 5.0, late: Late::Deliver };
+pub const WORDS_FINAL: Budget = Budget {
+    outlet: "words.final",
+    span: Span::from_millis(600),
+    value: 5.0,
+    late: Late::Deliver,
+};
 /// Speech starts and stops, from the moment that it did. Never shed.
-pub const TURN: Budget = Budget { outlet: "turn", span: Span::from_millis(300), value: 5.0, late: Late::Deliver };
+pub const TURN: Budget = Budget {
+    outlet: "turn",
+    span: Span::from_millis(300),
+    value: 5.0,
+    late: Late::Deliver,
+};
 /// Figures of the picture, from the capture of the last one counted. Shed third.
-pub const READING: Budget =
-    Budget { outlet: "picture.stats", span: Span::from_millis(1000), value: 2.0, late: Late::Shed };
+pub const READING: Budget = Budget {
+    outlet: "picture.stats",
+    span: Span::from_millis(1000),
+    value: 2.0,
+    late: Late::Shed,
+};
 
 /// How long the jitter buffer waits for a missing packet. Two Opus packets: one that is reordered and one retransmission
 /// on a short path; beyond, concealment costs less than waiting.

@@ -6,8 +6,8 @@ use std::process::Command;
 use hearsight_codecs::h264;
 use hearsight_codecs::hearing;
 use hearsight_codecs::measure;
-use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::asr;
+use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::files::BadFile;
 use hearsight_models::vad::{self, Listener, Runtime, Silero};
 use thiserror::Error;
@@ -51,8 +51,16 @@ impl Kit {
     ) -> Result<Kit, KitError> {
         let runtime = Runtime::open(&assets.onnxruntime)?;
         pocketsphinx::verify_model(&assets.pocketsphinx)?;
-        let limits = pocketsphinx::Config { most: recognise.workers, spare: recognise.warm, ..Default::default() };
-        let kit = Kit { runtime, silero: assets.silero.clone(), pool: Pool::new(worker, limits) };
+        let limits = pocketsphinx::Config {
+            most: recognise.workers,
+            spare: recognise.warm,
+            ..Default::default()
+        };
+        let kit = Kit {
+            runtime,
+            silero: assets.silero.clone(),
+            pool: Pool::new(worker, limits),
+        };
         Silero::open(&kit.runtime, &kit.silero)?;
         kit.pool.take().map_err(KitError::Recogniser)?;
         Ok(kit)
@@ -68,7 +76,10 @@ impl Kit {
 
     /// The rooms of a new session.
     pub fn rooms(&self) -> Result<Rooms, Refusal> {
-        let busy = |problem: String| Refusal::Busy { retry_after: RETRY_AFTER, detail: problem };
+        let busy = |problem: String| Refusal::Busy {
+            retry_after: RETRY_AFTER,
+            detail: problem,
+        };
         let silero = Silero::open(&self.runtime, &self.silero).map_err(|problem| busy(problem.to_string()))?;
         let listening = vad::Config::default();
         let (pause, ending) = (listening.pause_delay(), listening.end_delay());

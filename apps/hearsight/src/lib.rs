@@ -7,10 +7,8 @@ pub mod app;
 pub mod budget;
 pub mod config;
 pub mod demo;
-
 pub mod ingest;
 pub mod kit;
-
 pub mod send;
 pub mod serve;
 pub mod session;

@@ -51,7 +51,10 @@ fn run(config: &Config, show: Show) -> anyhow::Result<()> {
         if show == Show::Talk {
             hearsight::demo::run(config, &server.page(), server.clock).await?;
         }
-        println!("Hearsight is serving. Open {} and allow microphone and camera; Ctrl-C stops it.", server.page());
+        println!(
+            "Hearsight is serving. Open {} and allow microphone and camera; Ctrl-C stops it.",
+            server.page()
+        );
         server.stopped().await.context("the server stopped badly")
     })
 }

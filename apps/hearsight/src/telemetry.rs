@@ -9,8 +9,13 @@ use crate::config::{Log, LogFormat};
 pub fn start(log: &Log) {
     // The stacks below us log addresses and payloads at their own discretion: they get one level less.
     let level = log.level.to_string().to_lowercase();
-    let filter = EnvFilter::new(format!("warn,hearsight={level},hearsight_core={level},hearsight_live={level},hearsight_codecs={level},hearsight_models={level}"));
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter = EnvFilter::new(format!(
+        "warn,hearsight={level},hearsight_core={level},hearsight_live={level},hearsight_codecs={level},hearsight_models={level}"
+    ));
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     let started = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

@@ -16,11 +16,18 @@ pub const CHANNEL: &str = "hearsight";
 /// What the server says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-#[allow(missing_docs, reason = "the fields are documented by the schema above and their units by their names")]
+#[allow(
+    missing_docs,
+    reason = "the fields are documented by the schema above and their units by their names"
+)]
 pub enum ToClient {
     /// First message after the channel opens.
     #[serde(rename = "session")]
-    Session { version: u32, session: String, recogniser: Recogniser },
+    Session {
+        version: u32,
+        session: String,
+        recogniser: Recogniser,
+    },
     /// Speech began.
     #[serde(rename = "speech.started")]
     SpeechStarted { id: u64, at_us: i64 },
@@ -29,19 +36,41 @@ pub enum ToClient {
     SpeechStopped { id: u64, at_us: i64 },
     /// Provisional words of a segment; replaces the earlier of the same segment.
     #[serde(rename = "words.partial")]
-    WordsPartial { id: u64, segment: u32, at_us: i64, words: Vec<Word> },
+    WordsPartial {
+        id: u64,
+        segment: u32,
+        at_us: i64,
+        words: Vec<Word>,
+    },
     /// The settled words of a segment.
     #[serde(rename = "words.final")]
-    WordsFinal { id: u64, segment: u32, at_us: i64, words: Vec<Word> },
+    WordsFinal {
+        id: u64,
+        segment: u32,
+        at_us: i64,
+        words: Vec<Word>,
+    },
     /// What the decoder sees, once a second and at once on a cut.
     #[serde(rename = "picture.stats")]
     PictureStats(Picture),
     /// Where the time of event `of` went, on the server.
     #[serde(rename = "latency")]
-    Latency { of: u64, outlet: String, born_us: i64, measured: bool, segments: Vec<Segment>, sent_us: i64 },
+    Latency {
+        of: u64,
+        outlet: String,
+        born_us: i64,
+        measured: bool,
+        segments: Vec<Segment>,
+        sent_us: i64,
+    },
     /// Units are missing here.
     #[serde(rename = "lost")]
-    Lost { stage: String, why: String, count: u32, at_us: Option<i64> },
+    Lost {
+        stage: String,
+        why: String,
+        count: u32,
+        at_us: Option<i64>,
+    },
     /// Answer to [`ToServer::Clock`].
     #[serde(rename = "clock")]
     Clock { t0_us: i64, t1_us: i64 },
@@ -59,7 +88,10 @@ pub enum ToClient {
 /// What a client says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-#[allow(missing_docs, reason = "the fields are documented by the schema above and their units by their names")]
+#[allow(
+    missing_docs,
+    reason = "the fields are documented by the schema above and their units by their names"
+)]
 pub enum ToServer {
     /// What time is it?
     #[serde(rename = "clock")]

@@ -52,7 +52,15 @@ pub struct Doors {
 
 /// Draws a session into an empty graph.
 pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doors {
-    let Rooms { opus, vad, recognise, decode, measure, pause, ending } = rooms;
+    let Rooms {
+        opus,
+        vad,
+        recognise,
+        decode,
+        measure,
+        pause,
+        ending,
+    } = rooms;
     // The silences include what the stages declare as their delay anyway.
     let pause = (pause - vad.delay()).max(Span::ZERO);
     let ending = (ending - vad.delay() - recognise.delay()).max(Span::ZERO);
@@ -60,13 +68,26 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
     let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
     let voice = graph.engine("vad", Lane::Hear, &pcm, budget::INTO_VAD, Some(Mark::Voiced), vad);
-    let words =
-        graph.engine("recognise", Lane::Hear, &voice, budget::INTO_RECOGNISER, Some(Mark::Recognised), recognise);
+    let words = graph.engine(
+        "recognise",
+        Lane::Hear,
+        &voice,
+        budget::INTO_RECOGNISER,
+        Some(Mark::Recognised),
+        recognise,
+    );
     let turn = graph.sink("turn", &voice, budget::INTO_EVENTS, TurnSink(audience.clone()));
     let said = graph.sink("words", &words, budget::INTO_EVENTS, WordsSink(audience.clone()));
 
     let (sight, packets) = graph.source("sight", budget::JITTER_WAIT);
-    let pictures = graph.engine("decode", Lane::See, &packets, budget::INTO_DECODER, Some(Mark::Decoded), decode);
+    let pictures = graph.engine(
+        "decode",
+        Lane::See,
+        &packets,
+        budget::INTO_DECODER,
+        Some(Mark::Decoded),
+        decode,
+    );
     let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
     let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience));
 
@@ -98,7 +119,11 @@ impl Sink<Voice> for TurnSink {
 struct WordsSink(Arc<dyn Audience>);
 impl Sink<Words> for WordsSink {
     fn budget(&self, words: &Words) -> Option<Budget> {
-        Some(if words.settled { budget::WORDS_FINAL } else { budget::WORDS_PARTIAL })
+        Some(if words.settled {
+            budget::WORDS_FINAL
+        } else {
+            budget::WORDS_PARTIAL
+        })
     }
     fn take(&mut self, now: Moment, signal: Signal<Words>) {
         self.0.words(now, signal);

@@ -47,7 +47,11 @@ impl Percentile95 {
         };
         // A step of 1/100 of the larger of both: settles within some hundred samples, follows load within seconds.
         let step = Span::from_nanos((value.max(sample).nanos() / 100).max(1_000));
-        self.value = Some(if sample > value { (value + step * 19 / 5).min(sample) } else { (value - step / 5).max(sample) });
+        self.value = Some(if sample > value {
+            (value + step * 19 / 5).min(sample)
+        } else {
+            (value - step / 5).max(sample)
+        });
     }
     /// The estimate; `None` before the first sample.
     pub fn get(&self) -> Option<Span> {
@@ -66,7 +70,11 @@ pub struct Gate {
 impl Gate {
     /// A gate that lets one through after `probe_after` refusals in a row, to learn whether things got better.
     pub fn new(probe_after: u32) -> Gate {
-        Gate { cost: Percentile95::default(), refused: 0, probe_after }
+        Gate {
+            cost: Percentile95::default(),
+            refused: 0,
+            probe_after,
+        }
     }
     /// Whether work that must be done by `deadline` may start at `now`, `queued` being the work already ahead of it.
     pub fn admit(&mut self, now: Moment, queued: Span, deadline: Moment) -> bool {
@@ -95,7 +103,12 @@ pub struct Gated<E> {
 impl<E: Engine> Gated<E> {
     /// Admits to `engine` what can leave within `budget`; probes after eight refusals in a row.
     pub fn new(engine: E, budget: Budget) -> Gated<E> {
-        Gated { engine, gate: Gate::new(8), budget, working: false }
+        Gated {
+            engine,
+            gate: Gate::new(8),
+            budget,
+            working: false,
+        }
     }
 }
 

@@ -69,7 +69,11 @@ impl Epoch {
         (self.0.load(Ordering::Acquire) >> 1) as u32
     }
     pub(crate) fn why(&self) -> Why {
-        if self.0.load(Ordering::Acquire) & 1 == 0 { Why::BargeIn } else { Why::Seek }
+        if self.0.load(Ordering::Acquire) & 1 == 0 {
+            Why::BargeIn
+        } else {
+            Why::Seek
+        }
     }
     fn bump(&self, why: Why) {
         let bit = u64::from(why == Why::Seek);
@@ -98,11 +102,22 @@ const NO_TIMER: i64 = i64::MAX;
 impl Slot {
     fn new(name: &'static str, lane: Lane, delay: Span) -> Slot {
         let (wait, slice) = (Span::ZERO, Span::ZERO);
-        Slot { name, lane, from: None, feeds: vec![], wait, slice, delay, node: None, timer: AtomicI64::new(NO_TIMER) }
+        Slot {
+            name,
+            lane,
+            from: None,
+            feeds: vec![],
+            wait,
+            slice,
+            delay,
+            node: None,
+            timer: AtomicI64::new(NO_TIMER),
+        }
     }
 
     fn set_timer(&self, timer: Option<Moment>) {
-        self.timer.store(timer.map_or(NO_TIMER, Moment::nanos), Ordering::Release);
+        self.timer
+            .store(timer.map_or(NO_TIMER, Moment::nanos), Ordering::Release);
     }
 }
 
@@ -125,18 +140,38 @@ pub struct Graph {
 impl Graph {
     /// An empty graph that counts into `meter` and hands requests to `upstream`.
     pub fn new(meter: Meter, upstream: Arc<dyn Fn(Request) + Send + Sync>) -> Graph {
-        Graph { slots: Vec::new(), promises: Vec::new(), epoch: Arc::default(), meter, upstream }
+        Graph {
+            slots: Vec::new(),
+            promises: Vec::new(),
+            epoch: Arc::default(),
+            meter,
+            upstream,
+        }
     }
 
     /// A door. Units may already be `delay` late when they come through it.
     pub fn source<T: Flow + Clone>(&mut self, name: &'static str, delay: Span) -> (Source<T>, Outlet<T>) {
         let fan = Arc::new(Fan::default());
         let id = self.add(Slot::new(name, Lane::Quick, delay));
-        (Source { id, fan: fan.clone(), epoch: self.epoch.clone() }, Outlet { from: id, fan })
+        (
+            Source {
+                id,
+                fan: fan.clone(),
+                epoch: self.epoch.clone(),
+            },
+            Outlet { from: id, fan },
+        )
     }
 
     /// Quick work on the session's own task. `mark` is stamped on what it puts out.
-    pub fn stage<S>(&mut self, name: &'static str, from: &Outlet<S::In>, keep: Keep, mark: Option<Mark>, stage: S) -> Outlet<S::Out>
+    pub fn stage<S>(
+        &mut self,
+        name: &'static str,
+        from: &Outlet<S::In>,
+        keep: Keep,
+        mark: Option<Mark>,
+        stage: S,
+    ) -> Outlet<S::Out>
     where
         S: Stage + 'static,
         S::In: Flow,
@@ -163,7 +198,13 @@ impl Graph {
         let (slice, delay) = (engine.slice(), engine.delay());
         let link = Arc::new(Link::new(name, keep, self.meter.clone()));
         let fan = Arc::new(Fan::default());
-        let work = Work { name, mark, meter: self.meter.clone(), epoch: self.epoch.clone(), upstream: self.upstream.clone() };
+        let work = Work {
+            name,
+            mark,
+            meter: self.meter.clone(),
+            epoch: self.epoch.clone(),
+            upstream: self.upstream.clone(),
+        };
         let node: Box<dyn Job> = Box::new(Node::new(work, engine, link.clone(), fan.clone()));
         let mut slot = Slot::new(name, lane, delay);
         slot.from = Some(from.from);
@@ -177,7 +218,13 @@ impl Graph {
     }
 
     /// The end of a line. Ages are measured here, late units are counted and, where the budget says so, shed.
-    pub fn sink<T: Flow>(&mut self, name: &'static str, from: &Outlet<T>, keep: Keep, sink: impl Sink<T> + 'static) -> NodeId {
+    pub fn sink<T: Flow>(
+        &mut self,
+        name: &'static str,
+        from: &Outlet<T>,
+        keep: Keep,
+        sink: impl Sink<T> + 'static,
+    ) -> NodeId {
         let stage = SinkStage::new(sink, self.meter.clone());
         self.stage(name, from, keep, None, stage).from
     }
@@ -259,7 +306,11 @@ impl Graph {
     }
     /// Whether the end has reached every sink.
     pub fn finished(&self) -> bool {
-        let mut ends = self.slots.iter().enumerate().filter(|(_, slot)| slot.feeds.is_empty() && slot.node.is_some());
+        let mut ends = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.feeds.is_empty() && slot.node.is_some());
         ends.all(|(id, _)| self.node(NodeId(id)).is_none_or(|node| node.ended()))
     }
     /// What is counted.
@@ -268,12 +319,17 @@ impl Graph {
     }
     /// The promises: budget and the worst age that the drawing allows.
     pub fn promises(&self) -> impl Iterator<Item = (Budget, Span)> + '_ {
-        self.promises.iter().map(|promise| (promise.budget, self.worst(promise)))
+        self.promises
+            .iter()
+            .map(|promise| (promise.budget, self.worst(promise)))
     }
     /// The worst age at `outlet`, from a unit's arrival on: link spans, declared delays and slices, and one tick; for an outlet
     /// that sheds what is late, its budget at most. A bound given those slices; `None` when nothing promises that outlet.
     pub fn worst_case(&self, outlet: &str) -> Option<Span> {
-        self.promises.iter().find(|promise| promise.budget.outlet == outlet).map(|promise| self.worst(promise))
+        self.promises
+            .iter()
+            .find(|promise| promise.budget.outlet == outlet)
+            .map(|promise| self.worst(promise))
     }
 
     fn worst(&self, promise: &Promise) -> Span {
@@ -285,12 +341,19 @@ impl Graph {
             })
             .sum();
         let worst = along + promise.hangover + TICK;
-        if promise.budget.late == Late::Shed { worst.min(promise.budget.span) } else { worst }
+        if promise.budget.late == Late::Shed {
+            worst.min(promise.budget.span)
+        } else {
+            worst
+        }
     }
 
     fn node(&self, id: NodeId) -> Option<MutexGuard<'_, Box<dyn Job>>> {
         // A panic inside a stage poisons only that node, and the host kills it.
-        self.slots[id.0].node.as_ref().map(|node| node.lock().unwrap_or_else(PoisonError::into_inner))
+        self.slots[id.0]
+            .node
+            .as_ref()
+            .map(|node| node.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

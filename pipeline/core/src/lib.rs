@@ -4,15 +4,15 @@
 //! clock: every moment is an argument, so a day passes in a second in a test. Start at [`stage`], then [`graph`].
 #![forbid(unsafe_code)]
 
-pub mod media;
-pub mod sim;
+pub mod gate;
 pub mod graph;
+pub mod link;
+pub mod media;
+pub mod meter;
 pub mod network;
 mod node;
 pub mod schedule;
-pub mod gate;
-pub mod link;
-pub mod meter;
+pub mod sim;
 pub mod stage;
 pub mod stamped;
 pub mod time;

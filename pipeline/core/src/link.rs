@@ -61,9 +61,19 @@ pub struct Link<T> {
 impl<T: Flow> Link<T> {
     /// A link into the stage called `into`, which losses are counted against.
     pub fn new(into: &'static str, keep: Keep, meter: Meter) -> Link<T> {
-        let queue =
-            Queue { holes: Vec::new(), entries: VecDeque::new(), items: 0, broken: false, ended: false };
-        Link { into, keep, meter, queue: Mutex::new(queue) }
+        let queue = Queue {
+            holes: Vec::new(),
+            entries: VecDeque::new(),
+            items: 0,
+            broken: false,
+            ended: false,
+        };
+        Link {
+            into,
+            keep,
+            meter,
+            queue: Mutex::new(queue),
+        }
     }
 
     /// Adds a signal under the session's present `epoch`. Never waits; may lose what the link does not keep.
@@ -82,7 +92,10 @@ impl<T: Flow> Link<T> {
                 queue.items += 1;
             }
             Signal::Gap(gap) => {
-                if let Some(Entry { signal: Signal::Gap(last), .. }) = queue.entries.back_mut()
+                if let Some(Entry {
+                    signal: Signal::Gap(last),
+                    ..
+                }) = queue.entries.back_mut()
                     && (last.stage, last.why) == (gap.stage, gap.why)
                 {
                     last.count = last.count.saturating_add(gap.count);
@@ -93,7 +106,11 @@ impl<T: Flow> Link<T> {
             // Flushing travels by epoch, timers by the host: neither is queued.
             Signal::Timer | Signal::Flush(_) => return,
         }
-        queue.entries.push_back(Entry { pushed: now, epoch, signal });
+        queue.entries.push_back(Entry {
+            pushed: now,
+            epoch,
+            signal,
+        });
         while queue.entries.len() > MOST {
             self.drop_front(&mut queue, Lost::TooOld);
         }
@@ -172,7 +189,10 @@ impl<T: Flow> Link<T> {
             _ => {
                 queue.items -= 1;
                 self.count(queue, why);
-                while let Some(Entry { signal: Signal::Item(next), .. }) = queue.entries.front()
+                while let Some(Entry {
+                    signal: Signal::Item(next),
+                    ..
+                }) = queue.entries.front()
                     && !next.item.entry()
                 {
                     queue.entries.pop_front();
@@ -186,25 +206,46 @@ impl<T: Flow> Link<T> {
 
     fn count(&self, queue: &mut Queue<T>, why: Lost) {
         self.meter.lost(self.into, why, 1);
-        hole(&mut queue.holes, Gap { stage: self.into, why, count: 1 });
+        hole(
+            &mut queue.holes,
+            Gap {
+                stage: self.into,
+                why,
+                count: 1,
+            },
+        );
     }
 
     /// Counts a unit that can't be read without what was dropped before it.
     fn refuse(&self, queue: &mut Queue<T>, now: Moment, epoch: u32) {
         self.meter.lost(self.into, Lost::TooOld, 1);
-        let gap = Gap { stage: self.into, why: Lost::TooOld, count: 1 };
+        let gap = Gap {
+            stage: self.into,
+            why: Lost::TooOld,
+            count: 1,
+        };
         match queue.entries.back_mut() {
-            Some(Entry { signal: Signal::Gap(last), .. }) if (last.stage, last.why) == (gap.stage, gap.why) => {
+            Some(Entry {
+                signal: Signal::Gap(last),
+                ..
+            }) if (last.stage, last.why) == (gap.stage, gap.why) => {
                 last.count = last.count.saturating_add(1);
             }
-            Some(_) => queue.entries.push_back(Entry { pushed: now, epoch, signal: Signal::Gap(gap) }),
+            Some(_) => queue.entries.push_back(Entry {
+                pushed: now,
+                epoch,
+                signal: Signal::Gap(gap),
+            }),
             None => hole(&mut queue.holes, gap),
         }
     }
 }
 
 fn hole(holes: &mut Vec<Gap>, gap: Gap) {
-    match holes.iter_mut().find(|known| (known.stage, known.why) == (gap.stage, gap.why)) {
+    match holes
+        .iter_mut()
+        .find(|known| (known.stage, known.why) == (gap.stage, gap.why))
+    {
         Some(known) => known.count = known.count.saturating_add(gap.count),
         None => holes.push(gap),
     }
@@ -313,7 +354,14 @@ mod tests {
         let link = Link::new("reader", Keep::Recent(Span::MAX), Meter::default());
         link.push(Moment::ZERO, 0, unit(1, true));
         link.push(Moment::ZERO, 1, unit(2, true));
-        assert!(matches!(link.pop(Moment::ZERO, 1), Some(Signal::Gap(Gap { why: Lost::Refused, count: 1, .. }))));
+        assert!(matches!(
+            link.pop(Moment::ZERO, 1),
+            Some(Signal::Gap(Gap {
+                why: Lost::Refused,
+                count: 1,
+                ..
+            }))
+        ));
         assert!(matches!(link.pop(Moment::ZERO, 1), Some(Signal::Item(item)) if item.item.number == 2));
         for number in 0..10_000 {
             link.push(Moment::ZERO, 1, unit(number, true));

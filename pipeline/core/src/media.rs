@@ -38,8 +38,17 @@ pub struct Packet {
 
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Packet { codec, payload, key, missing } = self;
-        write!(f, "Packet({codec:?}, {} bytes, key {key}, missing {missing})", payload.len())
+        let Packet {
+            codec,
+            payload,
+            key,
+            missing,
+        } = self;
+        write!(
+            f,
+            "Packet({codec:?}, {} bytes, key {key}, missing {missing})",
+            payload.len()
+        )
     }
 }
 
@@ -83,7 +92,12 @@ impl Plane {
 
 impl fmt::Debug for Plane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Plane({} bytes, stride {})", (*self.bytes).as_ref().len(), self.stride)
+        write!(
+            f,
+            "Plane({} bytes, stride {})",
+            (*self.bytes).as_ref().len(),
+            self.stride
+        )
     }
 }
 

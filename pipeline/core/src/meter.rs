@@ -165,12 +165,17 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut histogram = Histogram::default();
             let mut exact: Vec<i64> = (0..500).map(|_| random.i64(0..1 << (seed % 24 + 1))).collect();
-            exact.iter().for_each(|micros| histogram.record(Span::from_micros(*micros)));
+            exact
+                .iter()
+                .for_each(|micros| histogram.record(Span::from_micros(*micros)));
             exact.sort_unstable();
             for q in [0.01, 0.5, 0.95, 0.99, 1.0] {
                 let truth = exact[((500.0 * q) as usize).max(1) - 1];
                 let told = histogram.quantile(q).expect("not empty").micros();
-                assert!(told >= truth && told <= truth + truth / 16 + 1, "q {q}: {told} for {truth}");
+                assert!(
+                    told >= truth && told <= truth + truth / 16 + 1,
+                    "q {q}: {told} for {truth}"
+                );
             }
         }
     }
@@ -199,6 +204,9 @@ mod tests {
         let mut merged = one.tally();
         merged.merge(&two.tally());
         assert_eq!(merged.lost, both.tally().lost);
-        assert_eq!(merged.ages["words"].quantile(0.5), both.tally().ages["words"].quantile(0.5));
+        assert_eq!(
+            merged.ages["words"].quantile(0.5),
+            both.tally().ages["words"].quantile(0.5)
+        );
     }
 }

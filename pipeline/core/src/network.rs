@@ -27,7 +27,13 @@ pub struct Network {
 
 impl Network {
     /// A network that changes nothing.
-    pub const PERFECT: Network = Network { delay: Span::ZERO, jitter: Span::ZERO, loss: 0.0, reorder: 0.0, rate: None };
+    pub const PERFECT: Network = Network {
+        delay: Span::ZERO,
+        jitter: Span::ZERO,
+        loss: 0.0,
+        reorder: 0.0,
+        rate: None,
+    };
 }
 
 /// Carries what is sent, in sending order, to the moments at which a jitter buffer that waits at most `patience` for a
@@ -50,12 +56,20 @@ pub fn carry(
             continue;
         };
         // No unit waits longer than its patience for those before it.
-        let given_up = flights[index + 1..].iter().filter_map(|(later, _)| *later).map(|(first, _)| first + patience).min();
+        let given_up = flights[index + 1..]
+            .iter()
+            .filter_map(|(later, _)| *later)
+            .map(|(first, _)| first + patience)
+            .min();
         if given_up.is_some_and(|deadline| whole > deadline) {
             missing += 1;
             continue;
         }
-        let waited = if missing > 0 { (first + patience).min(given_up.unwrap_or(Moment::MAX)) } else { whole };
+        let waited = if missing > 0 {
+            (first + patience).min(given_up.unwrap_or(Moment::MAX))
+        } else {
+            whole
+        };
         released = released.max(whole).max(waited);
         let mut unit = unit.clone();
         unit.item.missing = missing;
@@ -68,7 +82,13 @@ pub fn carry(
 }
 
 /// When the first and the last packet of a unit arrive; `None` when one is lost.
-fn fly(network: Network, random: &mut fastrand::Rng, router: &mut Moment, when: Moment, bytes: usize) -> Option<(Moment, Moment)> {
+fn fly(
+    network: Network,
+    random: &mut fastrand::Rng,
+    router: &mut Moment,
+    when: Moment,
+    bytes: usize,
+) -> Option<(Moment, Moment)> {
     let (mut first, mut whole, mut lost) = (Moment::MAX, Moment::ZERO, false);
     for packet in 0..bytes.div_ceil(MTU).max(1) {
         let size = (bytes - packet * MTU).min(MTU);
@@ -101,9 +121,23 @@ mod tests {
     use crate::time::MediaTime;
 
     fn talk(count: i64, bytes: usize) -> Vec<(Moment, Stamped<Packet>)> {
-        let packet = Packet { codec: Codec::Opus, payload: vec![0; bytes].into(), key: true, missing: 0 };
+        let packet = Packet {
+            codec: Codec::Opus,
+            payload: vec![0; bytes].into(),
+            key: true,
+            missing: 0,
+        };
         (0..count)
-            .map(|i| (Moment::from_millis(i * 20), Stamped::new(MediaTime::from_millis(i * 20), Moment::from_millis(i * 20), packet.clone())))
+            .map(|i| {
+                (
+                    Moment::from_millis(i * 20),
+                    Stamped::new(
+                        MediaTime::from_millis(i * 20),
+                        Moment::from_millis(i * 20),
+                        packet.clone(),
+                    ),
+                )
+            })
             .collect()
     }
 
@@ -120,26 +154,45 @@ mod tests {
                 rate: None,
             };
             let carried = carry(network, &mut random, patience, talk(200, 100));
-            assert!(carried.is_sorted_by_key(|(when, _)| *when) && carried.is_sorted_by_key(|(_, unit)| unit.at), "seed {seed}");
+            assert!(
+                carried.is_sorted_by_key(|(when, _)| *when) && carried.is_sorted_by_key(|(_, unit)| unit.at),
+                "seed {seed}"
+            );
             let mut expected = 0;
             for (when, unit) in &carried {
                 let number = (unit.at.nanos() / 20_000_000) as u32;
                 assert_eq!(unit.item.missing, number - expected, "seed {seed}");
                 expected = number + 1;
                 let waited = *when - unit.born;
-                assert!(*when - unit.trail.at(Mark::Arrived).expect("stamped") <= patience, "seed {seed}");
-                assert!(waited <= network.delay + network.jitter * 3 + patience, "seed {seed}: {waited}");
+                assert!(
+                    *when - unit.trail.at(Mark::Arrived).expect("stamped") <= patience,
+                    "seed {seed}"
+                );
+                assert!(
+                    waited <= network.delay + network.jitter * 3 + patience,
+                    "seed {seed}: {waited}"
+                );
             }
         }
     }
 
     #[test]
     fn a_thin_link_delays_and_then_drops() {
-        let thin = Network { rate: Some(40_000), ..Network::PERFECT };
+        let thin = Network {
+            rate: Some(40_000),
+            ..Network::PERFECT
+        };
         let mut random = fastrand::Rng::with_seed(1);
         let carried = carry(thin, &mut random, Span::from_millis(40), talk(300, 200));
         assert!(carried.len() < 250);
-        assert!(carried.iter().all(|(when, unit)| *when - unit.born <= QUEUE + Span::from_millis(100)));
-        assert_eq!(carry(Network::PERFECT, &mut random, Span::ZERO, talk(300, 200)).len(), 300);
+        assert!(
+            carried
+                .iter()
+                .all(|(when, unit)| *when - unit.born <= QUEUE + Span::from_millis(100))
+        );
+        assert_eq!(
+            carry(Network::PERFECT, &mut random, Span::ZERO, talk(300, 200)).len(),
+            300
+        );
     }
 }

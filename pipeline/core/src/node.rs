@@ -18,7 +18,9 @@ pub(crate) struct Fan<T> {
 
 impl<T> Default for Fan<T> {
     fn default() -> Fan<T> {
-        Fan { links: Mutex::new(Vec::new()) }
+        Fan {
+            links: Mutex::new(Vec::new()),
+        }
     }
 }
 
@@ -79,7 +81,16 @@ where
 {
     pub(crate) fn new(work: Work, engine: E, link: Arc<Link<E::In>>, fan: Arc<Fan<E::Out>>) -> Node<E> {
         let epoch = work.epoch.number();
-        Node { work, engine, link, fan, out: Outbox::default(), timer: None, epoch, ended: false }
+        Node {
+            work,
+            engine,
+            link,
+            fan,
+            out: Outbox::default(),
+            timer: None,
+            epoch,
+            ended: false,
+        }
     }
 
     fn next(&mut self, now: Moment) -> Option<Signal<E::In>> {
@@ -133,7 +144,13 @@ where
     }
 
     fn deliver(&mut self, now: Moment) {
-        let Work { name, mark, meter, epoch, upstream } = &self.work;
+        let Work {
+            name,
+            mark,
+            meter,
+            epoch,
+            upstream,
+        } = &self.work;
         for (why, count) in self.out.losses.drain(..) {
             meter.lost(name, why, count);
         }
@@ -209,7 +226,11 @@ pub(crate) struct SinkStage<T, S> {
 
 impl<T, S> SinkStage<T, S> {
     pub(crate) fn new(sink: S, meter: Meter) -> SinkStage<T, S> {
-        SinkStage { sink, meter, takes: std::marker::PhantomData }
+        SinkStage {
+            sink,
+            meter,
+            takes: std::marker::PhantomData,
+        }
     }
 }
 

@@ -26,7 +26,12 @@ pub struct Schedule<K> {
 impl<K> Schedule<K> {
     /// A schedule for this many workers, at least one.
     pub fn new(workers: usize) -> Schedule<K> {
-        Schedule { workers: workers.max(1), seeing: 0, hear: VecDeque::new(), see: VecDeque::new() }
+        Schedule {
+            workers: workers.max(1),
+            seeing: 0,
+            hear: VecDeque::new(),
+            see: VecDeque::new(),
+        }
     }
     /// How many workers it is for.
     pub fn workers(&self) -> usize {

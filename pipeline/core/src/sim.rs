@@ -19,7 +19,11 @@ enum Event {
     /// Something enters session's graph through the source `into`.
     Enter { session: SessionId, into: NodeId, act: Act },
     /// An engine's slice is over.
-    Done { session: SessionId, node: NodeId, lane: Lane },
+    Done {
+        session: SessionId,
+        node: NodeId,
+        lane: Lane,
+    },
     /// A session forgets what is under way.
     Flush { session: SessionId, why: Why },
     /// A node asked to be stepped now.
@@ -79,7 +83,11 @@ impl Sim {
     /// Adds a session.
     pub fn adopt(&mut self, graph: Graph) -> SessionId {
         let nodes = graph.nodes().count();
-        self.sessions.push(Session { graph: Arc::new(graph), busy: vec![false; nodes], timers: vec![None; nodes] });
+        self.sessions.push(Session {
+            graph: Arc::new(graph),
+            busy: vec![false; nodes],
+            timers: vec![None; nodes],
+        });
         self.sessions.len() - 1
     }
     /// A session's graph.
@@ -88,7 +96,14 @@ impl Sim {
     }
     /// Plans that `act` pushes something through the source `into` at `when`.
     pub fn at(&mut self, when: Moment, session: SessionId, into: NodeId, act: impl FnOnce(Moment) + 'static) {
-        self.plan(when, Event::Enter { session, into, act: Box::new(act) });
+        self.plan(
+            when,
+            Event::Enter {
+                session,
+                into,
+                act: Box::new(act),
+            },
+        );
     }
     /// Plans a flush of a session at `when`.
     pub fn flush_at(&mut self, when: Moment, session: SessionId, why: Why) {
@@ -167,7 +182,12 @@ impl Sim {
         let index = node.index();
         if graph.lane(node) == Lane::Quick {
             while graph.due(node, self.now) && graph.run(node, self.now).is_some() {
-                self.trace.push(Step { now: self.now, session, node: graph.name(node), cost: Span::ZERO });
+                self.trace.push(Step {
+                    now: self.now,
+                    session,
+                    node: graph.name(node),
+                    cost: Span::ZERO,
+                });
                 graph.deliver(node, self.now);
                 self.wake_readers(session, node);
             }
@@ -201,7 +221,12 @@ impl Sim {
             };
             self.idle -= 1;
             graph.took(node, cost);
-            self.trace.push(Step { now: self.now, session, node: graph.name(node), cost });
+            self.trace.push(Step {
+                now: self.now,
+                session,
+                node: graph.name(node),
+                cost,
+            });
             self.plan(self.now + cost, Event::Done { session, node, lane });
         }
     }
@@ -265,7 +290,9 @@ mod tests {
             while self.1.first().is_some_and(|item| item.age(now) >= self.0) {
                 out.put(self.1.remove(0));
             }
-            self.1.first().map_or(Wake::OnSignal, |item| Wake::At(item.born + self.0))
+            self.1
+                .first()
+                .map_or(Wake::OnSignal, |item| Wake::At(item.born + self.0))
         }
         fn delay(&self) -> Span {
             self.0
@@ -273,7 +300,12 @@ mod tests {
     }
 
     struct Ears(Arc<Mutex<Vec<(Moment, Signal<Unit>)>>>);
-    const BUDGET: Budget = Budget { outlet: "out", span: Span::from_millis(100), value: 1.0, late: Late::Deliver };
+    const BUDGET: Budget = Budget {
+        outlet: "out",
+        span: Span::from_millis(100),
+        value: 1.0,
+        late: Late::Deliver,
+    };
     impl crate::graph::Sink<Unit> for Ears {
         fn budget(&self, _: &Unit) -> Option<Budget> {
             Some(BUDGET)
@@ -288,9 +320,25 @@ mod tests {
     fn draw(seed: u64) -> (Graph, Source<Unit>, Heard) {
         let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
         let (source, units) = graph.source("door", Span::ZERO);
-        let units = graph.stage("delay", &units, Keep::Recent(Span::from_millis(10)), None, Delay(Span::from_millis(15), vec![]));
-        let slow = Slow { random: fastrand::Rng::with_seed(seed), longest: Span::from_millis(20) };
-        let units = graph.engine("slow", Lane::Hear, &units, Keep::Recent(Span::from_millis(30)), Some(Mark::Decoded), slow);
+        let units = graph.stage(
+            "delay",
+            &units,
+            Keep::Recent(Span::from_millis(10)),
+            None,
+            Delay(Span::from_millis(15), vec![]),
+        );
+        let slow = Slow {
+            random: fastrand::Rng::with_seed(seed),
+            longest: Span::from_millis(20),
+        };
+        let units = graph.engine(
+            "slow",
+            Lane::Hear,
+            &units,
+            Keep::Recent(Span::from_millis(30)),
+            Some(Mark::Decoded),
+            slow,
+        );
         let heard = Heard::default();
         let sink = graph.sink("ears", &units, Keep::Every(64), Ears(heard.clone()));
         graph.promise(sink, BUDGET, Span::ZERO);
@@ -320,7 +368,9 @@ mod tests {
             all.push(heard);
         }
         let trace = sim.run(Moment::MAX).to_vec();
-        let tallies = (0..sessions).map(|session| sim.graph(session).meter().tally()).collect();
+        let tallies = (0..sessions)
+            .map(|session| sim.graph(session).meter().tally())
+            .collect();
         assert!((0..sessions).all(|session| sim.graph(session).finished()));
         (trace, tallies, all)
     }
@@ -332,10 +382,26 @@ mod tests {
             assert_eq!(bound, Span::from_millis(10 + 15 + 30 + 20 + 5));
             let (_, tallies, heard) = play(seed, 1 + seed as usize % 4, false);
             for (tally, heard) in tallies.iter().zip(heard) {
-                assert!(tally.ages["out"].worst() <= bound, "seed {seed}: {:?}", tally.ages["out"].worst());
+                assert!(
+                    tally.ages["out"].worst() <= bound,
+                    "seed {seed}: {:?}",
+                    tally.ages["out"].worst()
+                );
                 let heard = heard.lock().expect("heard");
-                let units = heard.iter().filter(|(_, signal)| matches!(signal, Signal::Item(_))).count() as u64;
-                let gaps: u64 = heard.iter().map(|(_, signal)| if let Signal::Gap(gap) = signal { u64::from(gap.count) } else { 0 }).sum();
+                let units = heard
+                    .iter()
+                    .filter(|(_, signal)| matches!(signal, Signal::Item(_)))
+                    .count() as u64;
+                let gaps: u64 = heard
+                    .iter()
+                    .map(|(_, signal)| {
+                        if let Signal::Gap(gap) = signal {
+                            u64::from(gap.count)
+                        } else {
+                            0
+                        }
+                    })
+                    .sum();
                 assert_eq!(units + gaps, 100, "seed {seed}");
                 assert_eq!(gaps, tally.lost.values().sum::<u64>(), "seed {seed}");
                 assert!(matches!(heard.last(), Some((_, Signal::End))));
@@ -400,7 +466,11 @@ mod tests {
             let signal = Signal::Item(Stamped::new(MediaTime::ZERO, Moment::ZERO, Unit(number)));
             sim.at(Moment::ZERO, session, source.id(), move |now| door.push(now, signal));
         }
-        let slices = sim.run(Moment::MAX).iter().filter(|step| step.node == "restless").count();
+        let slices = sim
+            .run(Moment::MAX)
+            .iter()
+            .filter(|step| step.node == "restless")
+            .count();
         assert!((50..=70).contains(&slices), "{slices} slices");
     }
 
@@ -408,7 +478,10 @@ mod tests {
     fn a_gated_engine_refuses_what_would_be_late_and_stays_useful_under_overload() {
         let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
         let (source, units) = graph.source("door", Span::ZERO);
-        let slow = Slow { random: fastrand::Rng::with_seed(1), longest: Span::from_millis(40) };
+        let slow = Slow {
+            random: fastrand::Rng::with_seed(1),
+            longest: Span::from_millis(40),
+        };
         let gated = Gated::new(slow, BUDGET);
         // Twice as many units as the engine can do, and a link that would let them grow old.
         let units = graph.engine("see", Lane::See, &units, Keep::Every(64), None, gated);

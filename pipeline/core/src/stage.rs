@@ -23,7 +23,13 @@ pub enum Lost {
 
 impl Lost {
     /// Every reason.
-    pub const ALL: [Lost; 5] = [Lost::Replaced, Lost::TooOld, Lost::TooLate, Lost::Refused, Lost::Undecodable];
+    pub const ALL: [Lost; 5] = [
+        Lost::Replaced,
+        Lost::TooOld,
+        Lost::TooLate,
+        Lost::Refused,
+        Lost::Undecodable,
+    ];
 
     /// The name on the wire and in metrics.
     pub const fn name(self) -> &'static str {
@@ -163,7 +169,12 @@ pub struct Outbox<T> {
 
 impl<T> Default for Outbox<T> {
     fn default() -> Outbox<T> {
-        Outbox { signals: Vec::new(), losses: Vec::new(), requests: Vec::new(), spent: Span::ZERO }
+        Outbox {
+            signals: Vec::new(),
+            losses: Vec::new(),
+            requests: Vec::new(),
+            spent: Span::ZERO,
+        }
     }
 }
 

@@ -21,8 +21,14 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 6] =
-        [Mark::Arrived, Mark::Released, Mark::Decoded, Mark::Voiced, Mark::Recognised, Mark::Sent];
+    pub const ALL: [Mark; 6] = [
+        Mark::Arrived,
+        Mark::Released,
+        Mark::Decoded,
+        Mark::Voiced,
+        Mark::Recognised,
+        Mark::Sent,
+    ];
 
     /// The name of the segment that this mark ends, as the wire spells it.
     pub const fn segment(self) -> &'static str {
@@ -81,15 +87,30 @@ pub struct Stamped<T> {
 impl<T> Stamped<T> {
     /// A unit that begins its way here.
     pub fn new(at: MediaTime, born: Moment, item: T) -> Stamped<T> {
-        Stamped { at, born, trail: Trail::default(), item }
+        Stamped {
+            at,
+            born,
+            trail: Trail::default(),
+            item,
+        }
     }
     /// The same moment and way, another item.
     pub fn with<U>(&self, item: U) -> Stamped<U> {
-        Stamped { at: self.at, born: self.born, trail: self.trail, item }
+        Stamped {
+            at: self.at,
+            born: self.born,
+            trail: self.trail,
+            item,
+        }
     }
     /// The same unit, transformed.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Stamped<U> {
-        Stamped { at: self.at, born: self.born, trail: self.trail, item: change(self.item) }
+        Stamped {
+            at: self.at,
+            born: self.born,
+            trail: self.trail,
+            item: change(self.item),
+        }
     }
     /// How old it is.
     pub fn age(&self, now: Moment) -> Span {

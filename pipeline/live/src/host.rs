@@ -41,7 +41,11 @@ impl Host {
             let thread = std::thread::Builder::new().name(format!("engine-{number}"));
             handles.push(thread.spawn(move || lanes.work())?);
         }
-        Ok(Host { lanes: lanes.clone(), clock, _threads: Arc::new(Threads { lanes, handles }) })
+        Ok(Host {
+            lanes: lanes.clone(),
+            clock,
+            _threads: Arc::new(Threads { lanes, handles }),
+        })
     }
 
     /// Brings a graph to life on the tokio runtime that this is called from. It ends when its sources have sent
@@ -180,7 +184,10 @@ impl Life {
     }
 
     fn stop(&self, node: NodeId) {
-        tracing::error!(stage = self.graph.name(node), "a stage panicked and was stopped; its session goes on without it");
+        tracing::error!(
+            stage = self.graph.name(node),
+            "a stage panicked and was stopped; its session goes on without it"
+        );
         self.graph.kill(node, self.clock.now());
     }
 
@@ -202,8 +209,11 @@ impl Life {
             }
         }
         let now = self.clock.now();
-        let timers: BTreeMap<NodeId, Moment> =
-            self.graph.nodes().filter_map(|node| Some((node, self.graph.timer(node)?))).collect();
+        let timers: BTreeMap<NodeId, Moment> = self
+            .graph
+            .nodes()
+            .filter_map(|node| Some((node, self.graph.timer(node)?)))
+            .collect();
         for (node, _) in timers.iter().filter(|(_, timer)| **timer <= now) {
             self.wake(*node);
         }
@@ -343,7 +353,14 @@ mod tests {
         let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
         let (source, units) = graph.source("door", Span::ZERO);
         let units = graph.engine("first", Lane::Hear, &units, Keep::Every(400), None, Relay { fatal });
-        let units = graph.engine("second", Lane::See, &units, Keep::Every(400), None, Relay { fatal: None });
+        let units = graph.engine(
+            "second",
+            Lane::See,
+            &units,
+            Keep::Every(400),
+            None,
+            Relay { fatal: None },
+        );
         let (heard, ears) = sync_channel(1_024);
         graph.sink("ears", &units, Keep::Every(400), move |_, signal| {
             let _ = heard.try_send(signal);
@@ -377,9 +394,13 @@ mod tests {
                 })
                 .collect();
             for number in 0..300 {
-                sessions.iter().for_each(|(session, source, _)| session.push(source, unit(number)));
+                sessions
+                    .iter()
+                    .for_each(|(session, source, _)| session.push(source, unit(number)));
             }
-            sessions.iter().for_each(|(session, source, _)| session.push(source, Signal::End));
+            sessions
+                .iter()
+                .for_each(|(session, source, _)| session.push(source, Signal::End));
             for (_, _, ears) in &sessions {
                 assert_eq!(heard(ears), (0..300).collect::<Vec<_>>());
             }

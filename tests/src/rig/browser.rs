@@ -17,7 +17,11 @@ pub fn visit(wish: &Value) -> anyhow::Result<Value> {
         .stderr(Stdio::inherit())
         .output()
         .context("node is not installed")?;
-    ensure!(output.status.success(), "the browser's driver failed: {}", output.status);
+    ensure!(
+        output.status.success(),
+        "the browser's driver failed: {}",
+        output.status
+    );
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().context("the browser's driver said nothing")?;
     serde_json::from_str(last).context("the browser's driver did not end with JSON")

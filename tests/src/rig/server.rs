@@ -40,16 +40,25 @@ impl Server {
             .with_context(|| format!("can't start {}", program.display()))?;
         let stdout = child.stdout.take().context("no standard output")?;
         let (tell, lines) = sync_channel(10_000);
-        std::thread::Builder::new().name("server-output".into()).spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if tell.try_send(line).is_err() {
-                    return;
+        std::thread::Builder::new()
+            .name("server-output".into())
+            .spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    if tell.try_send(line).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
-        let mut server = Server { child, page: String::new(), lines };
+            })?;
+        let mut server = Server {
+            child,
+            page: String::new(),
+            lines,
+        };
         let line = server.wait_for(" Open http", START)?;
-        let page = line.split_whitespace().find(|word| word.starts_with("http")).context("no address in that line")?;
+        let page = line
+            .split_whitespace()
+            .find(|word| word.starts_with("http"))
+            .context("no address in that line")?;
         server.page = page.to_owned();
         Ok(server)
     }
@@ -85,7 +94,12 @@ impl Drop for Server {
 /// The program that was built together with this one.
 pub fn program() -> anyhow::Result<PathBuf> {
     let me = std::env::current_exe()?;
-    let found = me.ancestors().skip(1).take(2).map(|folder| folder.join("hearsight")).find(|path| path.is_file());
+    let found = me
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("hearsight"))
+        .find(|path| path.is_file());
     let program = found.context("the hearsight program is not built; `make test` builds it first")?;
     ensure!(program.is_file(), "{} is not a file", program.display());
     Ok(program)

@@ -37,7 +37,10 @@ impl Sound {
 
     /// That much silence.
     pub fn silence(rate: u32, millis: u32) -> Sound {
-        Sound { rate, samples: vec![0.0; (rate / 1000 * millis) as usize] }
+        Sound {
+            rate,
+            samples: vec![0.0; (rate / 1000 * millis) as usize],
+        }
     }
 
     /// One sound after the other; they must have one rate.
@@ -55,11 +58,23 @@ impl Sound {
     /// Reads 16-bit mono PCM.
     pub fn read(path: &Path) -> anyhow::Result<Sound> {
         let bytes = std::fs::read(path)?;
-        ensure!(bytes.len() > 44 && &bytes[..4] == b"RIFF", "{} is not a WAV file", path.display());
+        ensure!(
+            bytes.len() > 44 && &bytes[..4] == b"RIFF",
+            "{} is not a WAV file",
+            path.display()
+        );
         let rate = u32::from_le_bytes(bytes[24..28].try_into()?);
-        let data = bytes.windows(4).position(|tag| tag == b"data").context("no data in the WAV file")?;
-        let samples = bytes[data + 8..].chunks_exact(2).map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0);
-        Ok(Sound { rate, samples: samples.collect() })
+        let data = bytes
+            .windows(4)
+            .position(|tag| tag == b"data")
+            .context("no data in the WAV file")?;
+        let samples = bytes[data + 8..]
+            .chunks_exact(2)
+            .map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0);
+        Ok(Sound {
+            rate,
+            samples: samples.collect(),
+        })
     }
 
     /// Writes 16-bit mono PCM.

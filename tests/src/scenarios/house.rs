@@ -45,7 +45,11 @@ pub fn talk(random: &mut fastrand::Rng) -> Vec<Spoken> {
         for _ in 0..random.i64(3..8) {
             let length = random.i64(180..450);
             let text = format!("word{}", words.len()).into();
-            words.push(Spoken { text, start: MediaTime::from_millis(at), end: MediaTime::from_millis(at + length) });
+            words.push(Spoken {
+                text,
+                start: MediaTime::from_millis(at),
+                end: MediaTime::from_millis(at + length),
+            });
             at += length + random.i64(0..60);
         }
         at += random.i64(600..1_500);
@@ -56,7 +60,11 @@ pub fn talk(random: &mut fastrand::Rng) -> Vec<Spoken> {
 /// Runs all callers on a machine with `workers` engine threads.
 pub fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, Vec<Outcome>) {
     let mut sim = Sim::new(workers);
-    let ears: Vec<_> = callers.iter().enumerate().map(|(i, caller)| call(&mut sim, seed ^ (i as u64) << 32, caller)).collect();
+    let ears: Vec<_> = callers
+        .iter()
+        .enumerate()
+        .map(|(i, caller)| call(&mut sim, seed ^ (i as u64) << 32, caller))
+        .collect();
     let trace = sim.run(Moment::MAX).to_vec();
     let outcomes = ears.into_iter().enumerate().map(|(session, (ears, requests))| {
         assert!(sim.graph(session).finished(), "session {session} did not end");
@@ -71,7 +79,12 @@ pub fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, Vec<Out
 /// The worst case of the drawing at an outlet.
 pub fn worst_case(outlet: &str) -> Span {
     let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
-    let caller = Caller { network: Network::PERFECT, picture_cost: Span::ZERO, fps: 30, talk: vec![] };
+    let caller = Caller {
+        network: Network::PERFECT,
+        picture_cost: Span::ZERO,
+        fps: 30,
+        talk: vec![],
+    };
     wiring::draw(&mut graph, rooms(0, &caller), Arc::new(Ears::default()));
     graph.worst_case(outlet).expect("promised")
 }
@@ -82,7 +95,10 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests) {
     let mut random = fastrand::Rng::with_seed(seed);
     let (ears, requests) = (Arc::new(Ears::default()), Requests::default());
     let upstream = requests.clone();
-    let mut graph = Graph::new(Meter::default(), Arc::new(move |request| upstream.lock().unwrap().push(request)));
+    let mut graph = Graph::new(
+        Meter::default(),
+        Arc::new(move |request| upstream.lock().unwrap().push(request)),
+    );
     let doors = wiring::draw(&mut graph, rooms(seed, caller), ears.clone());
     let session = sim.adopt(graph);
     let (sound, sight) = (Arc::new(doors.sound), Arc::new(doors.sight));
@@ -93,12 +109,16 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests) {
             unit.born = unit.trail.at(Mark::Arrived).expect("carried");
             last = last.max(when);
             let door = source.clone();
-            sim.at(when, session, source.id(), move |now| door.push(now, Signal::Item(unit)));
+            sim.at(when, session, source.id(), move |now| {
+                door.push(now, Signal::Item(unit))
+            });
         }
     }
     for source in [sound, sight] {
         let door = source.clone();
-        sim.at(last + Span::from_secs(2), session, source.id(), move |now| door.push(now, Signal::End));
+        sim.at(last + Span::from_secs(2), session, source.id(), move |now| {
+            door.push(now, Signal::End)
+        });
     }
     (ears, requests)
 }
@@ -109,25 +129,43 @@ fn unit(millis: i64, packet: Packet) -> (Moment, Stamped<Packet>) {
 }
 
 fn sound_units() -> Vec<(Moment, Stamped<Packet>)> {
-    let packet = Packet { codec: Codec::Opus, payload: vec![0; 80].into(), key: true, missing: 0 };
+    let packet = Packet {
+        codec: Codec::Opus,
+        payload: vec![0; 80].into(),
+        key: true,
+        missing: 0,
+    };
     (0..TALK_SECONDS * 50).map(|i| unit(i * 20, packet.clone())).collect()
 }
 
 fn sight_units(fps: i64) -> Vec<(Moment, Stamped<Packet>)> {
-    let packet = |key| Packet { codec: Codec::H264, payload: vec![0; if key { 20_000 } else { 6_000 }].into(), key, missing: 0 };
-    (0..TALK_SECONDS * fps).map(|i| unit(i * 1_000 / fps, packet(i % (2 * fps) == 0))).collect()
+    let packet = |key| Packet {
+        codec: Codec::H264,
+        payload: vec![0; if key { 20_000 } else { 6_000 }].into(),
+        key,
+        missing: 0,
+    };
+    (0..TALK_SECONDS * fps)
+        .map(|i| unit(i * 1_000 / fps, packet(i % (2 * fps) == 0)))
+        .collect()
 }
 
 fn rooms(seed: u64, caller: &Caller) -> Rooms {
     let spans = caller.talk.iter().map(|word| (word.start, word.end));
-    let vad = scripted::Voices::new(Schedule::new(spans), scripted::cost(seed ^ 1, Span::from_micros(100), 0.0));
+    let vad = scripted::Voices::new(
+        Schedule::new(spans),
+        scripted::cost(seed ^ 1, Span::from_micros(100), 0.0),
+    );
     let words = scripted::Listened::new(caller.talk.clone(), scripted::cost(seed ^ 2, Span::from_millis(1), 0.1));
     let silences = vad::Config::default();
     Rooms {
         opus: Box::new(FakeOpus),
         vad: Box::new(vad),
         recognise: Box::new(words),
-        decode: Box::new(FakeH264 { cost: scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0), whole: false }),
+        decode: Box::new(FakeH264 {
+            cost: scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0),
+            whole: false,
+        }),
         measure: Box::new(measure::Meter::default()),
         pause: silences.pause_delay(),
         ending: silences.end_delay(),
@@ -146,7 +184,10 @@ impl Stage for FakeOpus {
                 // As the real decoder does, up to 100 ms.
                 let concealed = i64::from(item.item.missing.min(5));
                 for back in (0..=concealed).rev() {
-                    let mut pcm = item.with(Pcm { rate: 16_000, samples: vec![0.0; 320].into() });
+                    let mut pcm = item.with(Pcm {
+                        rate: 16_000,
+                        samples: vec![0.0; 320].into(),
+                    });
                     pcm.at = item.at - packet * back;
                     out.put(pcm);
                 }
@@ -176,10 +217,25 @@ impl Engine for FakeH264 {
                     return Ok(Wake::OnSignal);
                 }
                 out.spend((self.cost)(Span::ZERO));
-                let plane = Plane { bytes: Arc::new(vec![128u8; 64 * 36]), stride: 64 };
-                let pixels = Planes { y: plane.clone(), u: plane.clone(), v: plane };
-                let picture = Picture { width: 64, height: 36, pixels };
-                out.put(item.with(Decoded { picture, motion: MotionField::default(), key: item.item.key }));
+                let plane = Plane {
+                    bytes: Arc::new(vec![128u8; 64 * 36]),
+                    stride: 64,
+                };
+                let pixels = Planes {
+                    y: plane.clone(),
+                    u: plane.clone(),
+                    v: plane,
+                };
+                let picture = Picture {
+                    width: 64,
+                    height: 36,
+                    pixels,
+                };
+                out.put(item.with(Decoded {
+                    picture,
+                    motion: MotionField::default(),
+                    key: item.item.key,
+                }));
             }
             Signal::Gap(gap) => {
                 self.whole = false;

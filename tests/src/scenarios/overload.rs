@@ -10,7 +10,14 @@ use super::house::{Caller, run, talk};
 
 fn crowd(seed: u64, count: usize, picture_cost: Span) -> Vec<Caller> {
     let mut random = fastrand::Rng::with_seed(seed);
-    (0..count).map(|_| Caller { network: Network::PERFECT, picture_cost, fps: 30, talk: talk(&mut random) }).collect()
+    (0..count)
+        .map(|_| Caller {
+            network: Network::PERFECT,
+            picture_cost,
+            fps: 30,
+            talk: talk(&mut random),
+        })
+        .collect()
 }
 
 #[test]
@@ -22,10 +29,23 @@ fn seeing_four_times_too_much_costs_hearing_nothing() {
         for (caller, outcome) in callers.iter().zip(&outcomes) {
             let heard = outcome.finals.join(" ");
             assert_eq!(heard.split_whitespace().count(), caller.talk.len(), "seed {seed}");
-            assert!(outcome.tally.ages["words.final"].worst() <= budget::WORDS_FINAL.span, "seed {seed}");
-            assert!(!outcome.tally.lost.keys().any(|(stage, _)| *stage == "vad" || *stage == "recognise"), "seed {seed}");
+            assert!(
+                outcome.tally.ages["words.final"].worst() <= budget::WORDS_FINAL.span,
+                "seed {seed}"
+            );
+            assert!(
+                !outcome
+                    .tally
+                    .lost
+                    .keys()
+                    .any(|(stage, _)| *stage == "vad" || *stage == "recognise"),
+                "seed {seed}"
+            );
         }
-        let lost: u64 = outcomes.iter().filter_map(|outcome| outcome.tally.lost.get(&("decode", Lost::TooOld))).sum();
+        let lost: u64 = outcomes
+            .iter()
+            .filter_map(|outcome| outcome.tally.lost.get(&("decode", Lost::TooOld)))
+            .sum();
         assert!(lost > 0, "seed {seed}: so much seeing can't be done");
     }
 }
@@ -33,9 +53,17 @@ fn seeing_four_times_too_much_costs_hearing_nothing() {
 #[test]
 fn pictures_that_are_dropped_are_announced_and_a_keyframe_is_asked_for() {
     let mut caller = crowd(3, 1, Span::from_millis(4)).remove(0);
-    caller.network = Network { loss: 0.05, ..Network::PERFECT };
+    caller.network = Network {
+        loss: 0.05,
+        ..Network::PERFECT
+    };
     let (_, outcomes) = run(3, 2, &[caller]);
     let outcome = &outcomes[0];
     assert!(outcome.requests.contains(&Request::Keyframe));
-    assert!(outcome.gaps.iter().any(|gap| gap.stage == "decode" && gap.why == Lost::Undecodable));
+    assert!(
+        outcome
+            .gaps
+            .iter()
+            .any(|gap| gap.stage == "decode" && gap.why == Lost::Undecodable)
+    );
 }

@@ -7,15 +7,24 @@ use hearsight_core::time::Span;
 
 use super::house::{Caller, TALK_SECONDS, run, talk, worst_case};
 
-const OUTLETS: [hearsight_core::gate::Budget; 4] =
-    [budget::WORDS_PARTIAL, budget::WORDS_FINAL, budget::TURN, budget::READING];
+const OUTLETS: [hearsight_core::gate::Budget; 4] = [
+    budget::WORDS_PARTIAL,
+    budget::WORDS_FINAL,
+    budget::TURN,
+    budget::READING,
+];
 
 #[test]
 fn the_house_keeps_its_promises() {
     for budget in OUTLETS {
         let worst = worst_case(budget.outlet);
         println!("{:14} worst case {worst}, budget {}", budget.outlet, budget.span);
-        assert!(worst <= budget.span, "{}: the drawing allows {worst}, the budget is {}", budget.outlet, budget.span);
+        assert!(
+            worst <= budget.span,
+            "{}: the drawing allows {worst}, the budget is {}",
+            budget.outlet,
+            budget.span
+        );
     }
 }
 
@@ -27,7 +36,12 @@ fn caller(random: &mut fastrand::Rng) -> Caller {
         reorder: random.f64() * 0.1,
         rate: random.bool().then_some(8_000_000),
     };
-    Caller { network, picture_cost: Span::from_millis(random.i64(1..8)), fps: 15, talk: talk(random) }
+    Caller {
+        network,
+        picture_cost: Span::from_millis(random.i64(1..8)),
+        fps: 15,
+        talk: talk(random),
+    }
 }
 
 #[test]
@@ -38,9 +52,15 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
         let (_, outcomes) = run(seed, random.usize(1..4), &callers);
         for outcome in &outcomes {
             for outlet in ["words.partial", "words.final", "turn"] {
-                let Some(ages) = outcome.tally.ages.get(outlet) else { continue };
+                let Some(ages) = outcome.tally.ages.get(outlet) else {
+                    continue;
+                };
                 let bound = worst_case(outlet);
-                assert!(ages.worst() <= bound, "seed {seed}, {outlet}: {} over {bound}", ages.worst());
+                assert!(
+                    ages.worst() <= bound,
+                    "seed {seed}, {outlet}: {} over {bound}",
+                    ages.worst()
+                );
             }
             for (stage, depth) in &outcome.tally.depths {
                 let most = match *stage {
@@ -76,14 +96,26 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
 fn on_a_sound_network_every_word_arrives_and_every_final_in_time() {
     for seed in 0..30 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let caller = Caller { network: Network::PERFECT, picture_cost: Span::from_millis(3), fps: 30, talk: talk(&mut random) };
+        let caller = Caller {
+            network: Network::PERFECT,
+            picture_cost: Span::from_millis(3),
+            fps: 30,
+            talk: talk(&mut random),
+        };
         let said: Vec<_> = caller.talk.iter().map(|word| word.text.to_string()).collect();
         let (_, outcomes) = run(seed, 2, &[caller]);
         let heard = outcomes[0].finals.join(" ");
         assert_eq!(heard.split_whitespace().collect::<Vec<_>>(), said, "seed {seed}");
         assert!(outcomes[0].tally.ages["words.final"].worst() <= budget::WORDS_FINAL.span);
-        assert!(outcomes[0].tally.lost.is_empty(), "seed {seed}: {:?}", outcomes[0].tally.lost);
+        assert!(
+            outcomes[0].tally.lost.is_empty(),
+            "seed {seed}: {:?}",
+            outcomes[0].tally.lost
+        );
         let stats = outcomes[0].tally.ages["picture.stats"].count() as i64;
-        assert!((TALK_SECONDS - 2..=TALK_SECONDS + 2).contains(&stats), "seed {seed}: {stats} picture statistics");
+        assert!(
+            (TALK_SECONDS - 2..=TALK_SECONDS + 2).contains(&stats),
+            "seed {seed}: {stats} picture statistics"
+        );
     }
 }

@@ -39,7 +39,13 @@ pub struct Sessions {
 impl Sessions {
     /// Sessions on `host`, whose rooms `open` opens; the first is recorded on `tape`, with the number of engine threads.
     pub fn new(host: Host, recogniser: wire::Recogniser, open: Opener, tape: Option<(Recorder, usize)>) -> Sessions {
-        Sessions { host, open, recogniser, past: Arc::default(), tape: Mutex::new(tape) }
+        Sessions {
+            host,
+            open,
+            recogniser,
+            past: Arc::default(),
+            tape: Mutex::new(tape),
+        }
     }
 
     /// What the sessions that are over have counted.
@@ -80,7 +86,16 @@ impl Door for Sessions {
             session: format!("{id:?}"),
             recogniser: self.recogniser.clone(),
         };
-        Ok(Box::new(Caller { session, doors, speaker, reply, hello, nonsense: 0, tape, past: self.past.clone() }))
+        Ok(Box::new(Caller {
+            session,
+            doors,
+            speaker,
+            reply,
+            hello,
+            nonsense: 0,
+            tape,
+            past: self.past.clone(),
+        }))
     }
 }
 
@@ -116,9 +131,13 @@ impl Peer for Caller {
 
     fn message(&mut self, now: Moment, text: &str) {
         match serde_json::from_str(text) {
-            Ok(ToServer::Clock { t0_us }) => self.speaker.say(&ToClient::Clock { t0_us, t1_us: now.micros() }),
+            Ok(ToServer::Clock { t0_us }) => self.speaker.say(&ToClient::Clock {
+                t0_us,
+                t1_us: now.micros(),
+            }),
             Ok(ToServer::ClockOffset { offset_us, error_us }) => {
-                self.reply.clock_offset(Span::from_micros(offset_us), Span::from_micros(error_us));
+                self.reply
+                    .clock_offset(Span::from_micros(offset_us), Span::from_micros(error_us));
             }
             Ok(ToServer::Shown { id, shown_us, .. }) => {
                 // A client may claim anything; only what can be true is counted.
@@ -132,13 +151,19 @@ impl Peer for Caller {
                     wire::Why::Seek => Why::Seek,
                     wire::Why::BargeIn => Why::BargeIn,
                 });
-                self.speaker.say(&ToClient::Flushed { why, at_us: at.micros() });
+                self.speaker.say(&ToClient::Flushed {
+                    why,
+                    at_us: at.micros(),
+                });
             }
             Ok(ToServer::Unknown) => {}
             Err(_) => {
                 self.nonsense += 1;
                 let message = "not a message of this protocol; see the README of the web client".into();
-                self.speaker.say(&ToClient::Error { code: "malformed".into(), message });
+                self.speaker.say(&ToClient::Error {
+                    code: "malformed".into(),
+                    message,
+                });
                 if self.nonsense > PATIENCE {
                     self.reply.close();
                 }

@@ -50,7 +50,12 @@ struct Losses {
 impl Speaker {
     /// Speaks through `line` and counts what was felt into `meter`.
     pub fn new(line: Line, meter: Meter) -> Speaker {
-        Speaker { line, meter, sight_bytes: AtomicU64::new(0), state: Mutex::default() }
+        Speaker {
+            line,
+            meter,
+            sight_bytes: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// Sends an event that is not measured.
@@ -107,7 +112,12 @@ impl Speaker {
         losses.told_at = Some(now);
         drop(state);
         let (stage, why) = (gap.stage.to_owned(), gap.why.name().to_owned());
-        self.say(&ToClient::Lost { stage, why, count, at_us: at.map(MediaTime::micros) });
+        self.say(&ToClient::Lost {
+            stage,
+            why,
+            count,
+            at_us: at.map(MediaTime::micros),
+        });
     }
 
     /// Video bits per second of media time since the last statistics.
@@ -137,18 +147,31 @@ const FELT: [(&str, &str); 4] = [
 
 fn latency(of: u64, outlet: &str, born: Moment, trail: &Trail) -> ToClient {
     let measured = trail.at(Mark::Arrived).is_some();
-    let unknown = (!measured).then(|| wire::Segment { name: Mark::Arrived.segment().into(), us: None });
+    let unknown = (!measured).then(|| wire::Segment {
+        name: Mark::Arrived.segment().into(),
+        us: None,
+    });
     // Differences of rounded moments, not rounded differences: the segments add up to the microsecond.
     let mut from = born.micros();
     let known = Mark::ALL.into_iter().filter_map(|mark| {
         let to = trail.at(mark)?.micros();
         let us = Some(to - from);
         from = to;
-        Some(wire::Segment { name: mark.segment().into(), us })
+        Some(wire::Segment {
+            name: mark.segment().into(),
+            us,
+        })
     });
     let segments = unknown.into_iter().chain(known).collect();
     let sent_us = trail.at(Mark::Sent).unwrap_or(born).micros();
-    ToClient::Latency { of, outlet: outlet.to_owned(), born_us: born.micros(), measured, segments, sent_us }
+    ToClient::Latency {
+        of,
+        outlet: outlet.to_owned(),
+        born_us: born.micros(),
+        measured,
+        segments,
+        sent_us,
+    }
 }
 
 impl Audience for Speaker {
@@ -177,7 +200,12 @@ impl Audience for Speaker {
                 let at_us = item.at.micros();
                 let words = item.item.words.iter().map(wire_from_word).collect();
                 if item.item.settled {
-                    self.tell(budget::WORDS_FINAL.outlet, &item, |id| ToClient::WordsFinal { id, segment, at_us, words });
+                    self.tell(budget::WORDS_FINAL.outlet, &item, |id| ToClient::WordsFinal {
+                        id,
+                        segment,
+                        at_us,
+                        words,
+                    });
                 } else {
                     self.tell(budget::WORDS_PARTIAL.outlet, &item, |id| ToClient::WordsPartial {
                         id,
@@ -263,13 +291,26 @@ mod tests {
             }
             speaker.voice(now, Signal::Item(item));
             let heard = heard.lock().unwrap();
-            let [ToClient::SpeechStarted { id, .. }, ToClient::Latency { of, born_us, measured, segments, sent_us, .. }] =
-                &heard[..]
+            let [
+                ToClient::SpeechStarted { id, .. },
+                ToClient::Latency {
+                    of,
+                    born_us,
+                    measured,
+                    segments,
+                    sent_us,
+                    ..
+                },
+            ] = &heard[..]
             else {
                 panic!("an event and its latency, not {heard:?}");
             };
             assert_eq!(id, of);
-            assert_eq!(segments.iter().filter_map(|segment| segment.us).sum::<i64>(), sent_us - born_us, "seed {seed}");
+            assert_eq!(
+                segments.iter().filter_map(|segment| segment.us).sum::<i64>(),
+                sent_us - born_us,
+                "seed {seed}"
+            );
             assert_eq!(*measured, segments[0].name == "network" && segments[0].us.is_some());
         }
     }
@@ -278,12 +319,29 @@ mod tests {
     fn a_storm_of_losses_is_told_as_a_few_sums() {
         let (speaker, heard) = speaker();
         for millis in 0..1_000 {
-            let gap = Gap { stage: "vad", why: Lost::TooOld, count: 1 };
+            let gap = Gap {
+                stage: "vad",
+                why: Lost::TooOld,
+                count: 1,
+            };
             speaker.words(Moment::from_millis(millis), Signal::Gap(gap));
         }
         let heard = heard.lock().unwrap();
-        let told: u32 = heard.iter().map(|event| if let ToClient::Lost { count, .. } = event { *count } else { 0 }).sum();
-        assert!(heard.len() <= 4 && (700..=1_000).contains(&told), "{} events tell of {told}", heard.len());
+        let told: u32 = heard
+            .iter()
+            .map(|event| {
+                if let ToClient::Lost { count, .. } = event {
+                    *count
+                } else {
+                    0
+                }
+            })
+            .sum();
+        assert!(
+            heard.len() <= 4 && (700..=1_000).contains(&told),
+            "{} events tell of {told}",
+            heard.len()
+        );
     }
 
     #[test]

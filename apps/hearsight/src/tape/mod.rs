@@ -5,7 +5,9 @@
 mod play;
 mod record;
 
-use hearsight_core::media::{Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Voice, Word, Words};
+use hearsight_core::media::{
+    Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Voice, Word, Words,
+};
 use hearsight_core::stage::Signal;
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -24,9 +26,22 @@ pub enum Line {
     /// First line: on how many engine threads it ran, and what the drawing was told of delays.
     Machine { threads: usize, pause: i64, ending: i64 },
     /// A coded unit was let in.
-    Packet { now: i64, at: i64, born: i64, sound: bool, bytes: usize, key: bool, missing: u32 },
+    Packet {
+        now: i64,
+        at: i64,
+        born: i64,
+        sound: bool,
+        bytes: usize,
+        key: bool,
+        missing: u32,
+    },
     /// A stage took a signal.
-    Run { stage: String, signal: Kind, cost: i64, out: Vec<Put> },
+    Run {
+        stage: String,
+        signal: Kind,
+        cost: i64,
+        out: Vec<Put>,
+    },
     /// Something left.
     Out { outlet: String, age: i64 },
 }
@@ -75,9 +90,20 @@ pub enum Shape {
     Paused,
     Resumed,
     Ended,
-    Words { segment: u32, count: usize, settled: bool },
-    Decoded { width: u32, height: u32, blocks: usize, key: bool },
-    Stats { cut: bool },
+    Words {
+        segment: u32,
+        count: usize,
+        settled: bool,
+    },
+    Decoded {
+        width: u32,
+        height: u32,
+        blocks: usize,
+        key: bool,
+    },
+    Stats {
+        cut: bool,
+    },
 }
 
 /// What can be reduced to a shape and made again from one, empty.
@@ -90,7 +116,10 @@ pub trait Shaped: Sized {
 
 fn silence(samples: usize) -> Pcm {
     // No chunk in the system is longer than a second.
-    Pcm { rate: 16_000, samples: vec![0.0; samples.min(16_000)].into() }
+    Pcm {
+        rate: 16_000,
+        samples: vec![0.0; samples.min(16_000)].into(),
+    }
 }
 
 impl Shaped for Pcm {
@@ -98,7 +127,11 @@ impl Shaped for Pcm {
         Shape::Pcm(self.samples.len())
     }
     fn stand_in(shape: &Shape) -> Option<Pcm> {
-        if let Shape::Pcm(samples) = shape { Some(silence(*samples)) } else { None }
+        if let Shape::Pcm(samples) = shape {
+            Some(silence(*samples))
+        } else {
+            None
+        }
     }
 }
 
@@ -126,28 +159,83 @@ impl Shaped for Voice {
 
 impl Shaped for Words {
     fn shape(&self) -> Shape {
-        Shape::Words { segment: self.segment, count: self.words.len(), settled: self.settled }
+        Shape::Words {
+            segment: self.segment,
+            count: self.words.len(),
+            settled: self.settled,
+        }
     }
     fn stand_in(shape: &Shape) -> Option<Words> {
-        let Shape::Words { segment, count, settled } = *shape else { return None };
+        let Shape::Words {
+            segment,
+            count,
+            settled,
+        } = *shape
+        else {
+            return None;
+        };
         let (start, end) = (MediaTime::ZERO, MediaTime::ZERO);
-        let word = Word { text: "word".into(), start, end, stability: 1.0, certainty: None };
-        Some(Words { segment, words: vec![word; count.min(1_000)].into(), settled })
+        let word = Word {
+            text: "word".into(),
+            start,
+            end,
+            stability: 1.0,
+            certainty: None,
+        };
+        Some(Words {
+            segment,
+            words: vec![word; count.min(1_000)].into(),
+            settled,
+        })
     }
 }
 
 impl Shaped for Decoded {
     fn shape(&self) -> Shape {
         let Picture { width, height, .. } = self.picture;
-        Shape::Decoded { width, height, blocks: self.motion.blocks.len(), key: self.key }
+        Shape::Decoded {
+            width,
+            height,
+            blocks: self.motion.blocks.len(),
+            key: self.key,
+        }
     }
     fn stand_in(shape: &Shape) -> Option<Decoded> {
-        let Shape::Decoded { width, height, blocks, key } = *shape else { return None };
-        let plane = Plane { bytes: std::sync::Arc::new(Vec::new()), stride: 0 };
-        let pixels = Planes { y: plane.clone(), u: plane.clone(), v: plane };
-        let block = Block { x: 0, y: 0, width: 16, height: 16, reference: -1, dx: 0.0, dy: 0.0 };
-        let motion = MotionField { blocks: vec![block; blocks.min(100_000)].into() };
-        Some(Decoded { picture: Picture { width, height, pixels }, motion, key })
+        let Shape::Decoded {
+            width,
+            height,
+            blocks,
+            key,
+        } = *shape
+        else {
+            return None;
+        };
+        let plane = Plane {
+            bytes: std::sync::Arc::new(Vec::new()),
+            stride: 0,
+        };
+        let pixels = Planes {
+            y: plane.clone(),
+            u: plane.clone(),
+            v: plane,
+        };
+        let block = Block {
+            x: 0,
+            y: 0,
+            width: 16,
+            height: 16,
+            reference: -1,
+            dx: 0.0,
+            dy: 0.0,
+        };
+        let motion = MotionField {
+            blocks: vec![block; blocks.min(100_000)].into(),
+        };
+        Some(Decoded {
+            picture: Picture { width, height, pixels },
+            motion,
+            key,
+        })
     }
 }
 
@@ -158,12 +246,26 @@ impl Shaped for PictureStats {
     fn stand_in(shape: &Shape) -> Option<PictureStats> {
         let Shape::Stats { cut } = *shape else { return None };
         let (width, height, fps, decoded, keyframes) = (0, 0, 0.0, 0, 0);
-        Some(PictureStats { width, height, fps, decoded, keyframes, vectors: 0.0, motion: 0.0, brightness: 0.0, cut })
+        Some(PictureStats {
+            width,
+            height,
+            fps,
+            decoded,
+            keyframes,
+            vectors: 0.0,
+            motion: 0.0,
+            brightness: 0.0,
+            cut,
+        })
     }
 }
 
 fn put_from<T: Shaped>(item: &Stamped<T>) -> Put {
-    Put { at: item.at.micros(), born: item.born.micros(), shape: item.item.shape() }
+    Put {
+        at: item.at.micros(),
+        born: item.born.micros(),
+        shape: item.item.shape(),
+    }
 }
 
 fn moment(micros: i64) -> Moment {

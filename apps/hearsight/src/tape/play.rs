@@ -48,11 +48,20 @@ impl Tape {
         let mut tape = None;
         for (index, line) in text.lines().enumerate() {
             let read = serde_json::from_str(line);
-            let line = read.map_err(|error| TapeError::Line { line: index + 1, problem: error.to_string() })?;
+            let line = read.map_err(|error| TapeError::Line {
+                line: index + 1,
+                problem: error.to_string(),
+            })?;
             match (line, &mut tape) {
                 (Line::Machine { threads, pause, ending }, None) => {
                     let delays = [pause, ending].map(Span::from_micros);
-                    tape = Some(Tape { threads, packets: vec![], ages: vec![], delays, runs: BTreeMap::new() });
+                    tape = Some(Tape {
+                        threads,
+                        packets: vec![],
+                        ages: vec![],
+                        delays,
+                        runs: BTreeMap::new(),
+                    });
                 }
                 (_, None) => return Err(TapeError::Headless),
                 (line, Some(tape)) => tape.add(line),
@@ -64,15 +73,42 @@ impl Tape {
     fn add(&mut self, line: Line) {
         match line {
             Line::Machine { .. } => {}
-            Line::Packet { now, at, born, sound, bytes, key, missing } => {
+            Line::Packet {
+                now,
+                at,
+                born,
+                sound,
+                bytes,
+                key,
+                missing,
+            } => {
                 let codec = if sound { Codec::Opus } else { Codec::H264 };
                 let payload = vec![0; bytes.min(1 << 20)].into();
-                let mut unit = Stamped::new(media(at), moment(born), Packet { codec, payload, key, missing });
+                let mut unit = Stamped::new(
+                    media(at),
+                    moment(born),
+                    Packet {
+                        codec,
+                        payload,
+                        key,
+                        missing,
+                    },
+                );
                 unit.trail.stamp(Mark::Released, moment(now));
                 self.packets.push((moment(now), unit));
             }
-            Line::Run { stage, signal, cost, out } => {
-                self.runs.entry(stage).or_default().entry(signal).or_default().push_back((cost, out));
+            Line::Run {
+                stage,
+                signal,
+                cost,
+                out,
+            } => {
+                self.runs
+                    .entry(stage)
+                    .or_default()
+                    .entry(signal)
+                    .or_default()
+                    .push_back((cost, out));
             }
             Line::Out { outlet, age } => self.ages.push((outlet, Span::from_micros(age))),
         }
@@ -104,11 +140,17 @@ pub struct Played<I, O> {
 impl<I, O: Shaped> Played<I, O> {
     fn new(runs: Runs) -> Played<I, O> {
         let longest = runs.values().flatten().map(|(cost, _)| *cost).max().unwrap_or(0);
-        Played { runs, longest: Span::from_micros(longest), types: PhantomData }
+        Played {
+            runs,
+            longest: Span::from_micros(longest),
+            types: PhantomData,
+        }
     }
 
     fn play(&mut self, signal: &Signal<I>, out: &mut Outbox<O>) {
-        let Some((cost, puts)) = self.runs.get_mut(&Kind::of(signal)).and_then(VecDeque::pop_front) else { return };
+        let Some((cost, puts)) = self.runs.get_mut(&Kind::of(signal)).and_then(VecDeque::pop_front) else {
+            return;
+        };
         out.spend(Span::from_micros(cost));
         for put in puts {
             if let Some(item) = O::stand_in(&put.shape) {

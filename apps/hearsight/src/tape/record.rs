@@ -30,7 +30,10 @@ impl Recorder {
     /// Begins a tape at `path`.
     pub fn create(path: &Path, clock: Clock) -> std::io::Result<Recorder> {
         let file = BufWriter::new(File::create(path)?);
-        Ok(Recorder { clock, file: Arc::new(Mutex::new(Some((file, 0)))) })
+        Ok(Recorder {
+            clock,
+            file: Arc::new(Mutex::new(Some((file, 0)))),
+        })
     }
 
     /// Writes a packet that was let in just now.
@@ -58,13 +61,31 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
         pause: rooms.pause.micros(),
         ending: rooms.ending.micros(),
     });
-    let wrap = |stage| Wrap { stage, tape: tape.clone() };
+    let wrap = |stage| Wrap {
+        stage,
+        tape: tape.clone(),
+    };
     Rooms {
-        opus: Box::new(Recorded { inner: rooms.opus, wrap: wrap("opus") }),
-        vad: Box::new(Recorded { inner: rooms.vad, wrap: wrap("vad") }),
-        recognise: Box::new(Recorded { inner: rooms.recognise, wrap: wrap("recognise") }),
-        decode: Box::new(Recorded { inner: rooms.decode, wrap: wrap("decode") }),
-        measure: Box::new(Recorded { inner: rooms.measure, wrap: wrap("measure") }),
+        opus: Box::new(Recorded {
+            inner: rooms.opus,
+            wrap: wrap("opus"),
+        }),
+        vad: Box::new(Recorded {
+            inner: rooms.vad,
+            wrap: wrap("vad"),
+        }),
+        recognise: Box::new(Recorded {
+            inner: rooms.recognise,
+            wrap: wrap("recognise"),
+        }),
+        decode: Box::new(Recorded {
+            inner: rooms.decode,
+            wrap: wrap("decode"),
+        }),
+        measure: Box::new(Recorded {
+            inner: rooms.measure,
+            wrap: wrap("measure"),
+        }),
         ..rooms
     }
 }
@@ -77,9 +98,20 @@ struct Wrap {
 impl Wrap {
     fn note<T: Shaped>(&self, signal: Kind, began: Moment, out: &Outbox<T>) {
         let cost = (self.tape.clock.now() - began).micros();
-        let items = out.signals().iter().filter_map(|signal| if let Signal::Item(item) = signal { Some(item) } else { None });
+        let items = out.signals().iter().filter_map(|signal| {
+            if let Signal::Item(item) = signal {
+                Some(item)
+            } else {
+                None
+            }
+        });
         let out = items.map(put_from).collect();
-        self.tape.write(&Line::Run { stage: self.stage.to_owned(), signal, cost, out });
+        self.tape.write(&Line::Run {
+            stage: self.stage.to_owned(),
+            signal,
+            cost,
+            out,
+        });
     }
 }
 
@@ -140,7 +172,10 @@ impl Overheard {
         Overheard { inner, tape }
     }
     fn note<T>(&self, now: Moment, outlet: &str, item: &Stamped<T>) {
-        self.tape.write(&Line::Out { outlet: outlet.to_owned(), age: item.age(now).micros() });
+        self.tape.write(&Line::Out {
+            outlet: outlet.to_owned(),
+            age: item.age(now).micros(),
+        });
     }
 }
 
@@ -155,7 +190,11 @@ impl Audience for Overheard {
     }
     fn words(&self, now: Moment, signal: Signal<Words>) {
         if let Signal::Item(item) = &signal {
-            let budget = if item.item.settled { budget::WORDS_FINAL } else { budget::WORDS_PARTIAL };
+            let budget = if item.item.settled {
+                budget::WORDS_FINAL
+            } else {
+                budget::WORDS_PARTIAL
+            };
             self.note(now, budget.outlet, item);
         }
         self.inner.words(now, signal);
