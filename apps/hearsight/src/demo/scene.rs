@@ -20,6 +20,9 @@ const TILE: usize = 256;
 /// Pixels a second, at 1280 across, that the nearest hills pass by at most.
 const PAN: f32 = 90.0;
 
+/// Film grain is the noise shifted down by so much: ±7, enough to keep an encoder busy at 2 Mbit/s.
+const FILM: u32 = 2;
+
 /// Why there is no scene.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SceneError {
@@ -71,7 +74,7 @@ struct Canvas {
 impl Scene {
     /// A scene of this size in pixels that repeats itself after `period`, without a seam.
     pub fn new(width: u32, height: u32, period: Span) -> Result<Scene, SceneError> {
-        let fits = |side: u32| side >= 2 && side <= MAX_SIDE && side % 2 == 0;
+        let fits = |side: u32| (2..=MAX_SIDE).contains(&side) && side.is_multiple_of(2);
         if !fits(width) || !fits(height) {
             return Err(SceneError::Size(width, height));
         }
@@ -96,9 +99,9 @@ impl Scene {
     pub fn picture(&self, at: MediaTime) -> Picture<Planes> {
         let into = Span::from_nanos((at - MediaTime::ZERO).nanos().rem_euclid(self.period.nanos()));
         let mut canvas = self.sky.clone();
-        for (depth, hills) in self.hills.iter().enumerate() {
-            let sway = (1.0 - self.angle(into, 16.0).cos()) * hills.pan;
-            self.draw_hills(&mut canvas, hills, sway as usize, depth);
+        let sway = 1.0 - self.angle(into, 16.0).cos();
+        for depth in 0..self.hills.len() {
+            self.draw_hills(&mut canvas, depth, sway);
         }
         for orb in self.orbs(into) {
             self.draw_orb(&mut canvas, &orb);
@@ -129,23 +132,43 @@ impl Scene {
         TAU * (f64::from(turns(self.period, cycle)) * share).fract() as f32
     }
 
-    fn draw_hills(&self, canvas: &mut Canvas, hills: &Hills, shift: usize, depth: usize) {
+    /// The crest in view, from left to right, and by how many columns the camera has panned.
+    fn crest(&self, depth: usize, sway: f32) -> Option<(&[i16], usize)> {
+        let hills = self.hills.get(depth)?;
+        let shift = (sway * hills.pan) as usize;
+        Some((&hills.crest[shift..shift + self.width], shift))
+    }
+
+    fn draw_hills(&self, canvas: &mut Canvas, depth: usize, sway: f32) {
         let (width, height) = (self.width, self.height);
-        let crest = &hills.crest[shift..shift + width];
-        let first = crest.iter().copied().min().unwrap_or(0).max(0) as usize;
-        let [luma, u, v] = hills.colour;
+        let Some((crest, shift)) = self.crest(depth, sway) else {
+            return;
+        };
+        let row_from = |row: Option<&i16>| row.map_or(height, |row| (*row).max(0) as usize);
+        let first = row_from(crest.iter().min());
+        // Below, the next range hides all of this one.
+        let end = row_from(self.crest(depth + 1, sway).and_then(|(next, _)| next.iter().max())).min(height);
+        let Hills {
+            colour: [luma, u, v],
+            rough,
+            ..
+        } = self.hills[depth];
         let line = width + TILE;
-        for y in first..height {
+        for y in first..end {
             let texture = &self.noise[((y + depth * 97) % TILE) * line + shift % TILE..][..width];
             let row = &mut canvas.y[y * width..][..width];
             for ((pixel, grain), crest) in row.iter_mut().zip(texture).zip(crest) {
-                let below = y as i16 - crest;
-                let light = i16::from(luma) + (30 - below).max(0) + (i16::from(*grain) * hills.rough >> 3);
+                // Sides of at most 4096 and noise of at most 31 don't overflow; the checks would cost a millisecond.
+                let below = (y as i16).wrapping_sub(*crest);
+                let texture = i16::from(*grain).wrapping_mul(rough) >> 3;
+                let light = i16::from(luma)
+                    .wrapping_add(30i16.wrapping_sub(below).max(0))
+                    .wrapping_add(texture);
                 *pixel = if below >= 0 { light.clamp(16, 235) as u8 } else { *pixel };
             }
         }
         let half = width / 2;
-        for y in first / 2..height / 2 {
+        for y in first / 2..end.div_ceil(2).min(height / 2) {
             let rows = canvas.u[y * half..][..half]
                 .iter_mut()
                 .zip(&mut canvas.v[y * half..][..half]);
@@ -199,8 +222,9 @@ impl Scene {
                     let nz = (1.0 - off).sqrt();
                     // Light comes from the upper left, in front; a little of it from everywhere.
                     let lit = 0.28 + 0.72 * (-0.48 * nx - 0.60 * ny + 0.64 * nz).max(0.0);
-                    let band = (ny * 2.6 + nx * 0.9 * nz + orb.spin * 4.0).rem_euclid(1.0);
-                    let tone = if band < 0.5 { 1.0 } else { 0.80 };
+                    // Two bands a turn; 8 keeps what is truncated above zero.
+                    let band = ((ny * 2.6 + nx * 0.9 * nz + orb.spin * 4.0 + 8.0) * 2.0) as u32;
+                    let tone = if band.is_multiple_of(2) { 1.0 } else { 0.80 };
                     let glow = f32::from(luma) * lit * tone + 60.0 * (lit - 0.9).max(0.0);
                     // The last pixels at the rim mix with what is behind.
                     let cover = ((1.0 - off) * orb.radius * 0.5).min(1.0);
@@ -230,7 +254,7 @@ impl Scene {
         for (y, row) in canvas.y.chunks_exact_mut(self.width).enumerate() {
             let grain = &self.noise[(y + dy) % TILE * line + dx..][..row.len()];
             for (pixel, grain) in row.iter_mut().zip(grain) {
-                *pixel = pixel.saturating_add_signed(*grain >> 3);
+                *pixel = pixel.saturating_add_signed(*grain >> FILM);
             }
         }
     }
@@ -294,7 +318,7 @@ const RANGES: [Range; 3] = [
         near: 0.25,
         waves: [1.3, 3.1, 7.7],
         colour: [92, 134, 132],
-        rough: 3,
+        rough: 4,
     },
     Range {
         base: 0.74,
@@ -302,7 +326,7 @@ const RANGES: [Range; 3] = [
         near: 0.55,
         waves: [0.9, 2.3, 6.1],
         colour: [66, 130, 122],
-        rough: 5,
+        rough: 7,
     },
     Range {
         base: 0.88,
@@ -310,7 +334,7 @@ const RANGES: [Range; 3] = [
         near: 1.0,
         waves: [0.7, 1.9, 5.3],
         colour: [40, 122, 118],
-        rough: 7,
+        rough: 10,
     },
 ];
 

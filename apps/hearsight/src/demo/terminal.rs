@@ -99,15 +99,7 @@ impl<W: Write> Terminal<W> {
                 self.expect(*id);
                 self.settle(*at_us, words)?
             }
-            ToClient::PictureStats(picture) => {
-                self.expect(picture.id);
-                self.pictures += 1;
-                let due = picture.cut || self.pictures % PICTURE_EVERY == 2;
-                if due {
-                    self.aside(&picture_line(picture))?;
-                }
-                due
-            }
+            ToClient::PictureStats(picture) => self.picture(picture)?,
             ToClient::Latency {
                 of,
                 outlet,
@@ -125,9 +117,7 @@ impl<W: Write> Terminal<W> {
                 count,
                 at_us,
             } => {
-                let place = at_us.map_or(INDENT.into(), |at| format!("{}  ", time(at)));
-                let (stage, why) = (printable(stage), printable(why).replace('_', " "));
-                self.line(&format!("{place}[gap: {count} lost before {stage}, {why}]"))?;
+                self.gap(stage, why, *count, *at_us)?;
                 true
             }
             ToClient::Error { code, message } => {
@@ -164,6 +154,23 @@ impl<W: Write> Terminal<W> {
             self.line(row)?;
         }
         self.out.flush()
+    }
+
+    /// Prints one in so many, and every cut.
+    fn picture(&mut self, picture: &Picture) -> io::Result<bool> {
+        self.expect(picture.id);
+        self.pictures += 1;
+        let due = picture.cut || self.pictures % PICTURE_EVERY == 2;
+        if due {
+            self.aside(&picture_line(picture))?;
+        }
+        Ok(due)
+    }
+
+    fn gap(&mut self, stage: &str, why: &str, count: u32, at_us: Option<i64>) -> io::Result<()> {
+        let place = at_us.map_or(INDENT.into(), |at| format!("{}  ", time(at)));
+        let (stage, why) = (printable(stage), printable(why).replace('_', " "));
+        self.line(&format!("{place}[gap: {count} lost before {stage}, {why}]"))
     }
 
     /// Prints final words; false where there are none and none were promised.

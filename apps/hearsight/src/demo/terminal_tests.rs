@@ -51,88 +51,55 @@ fn picture(id: u64, cut: bool) -> ToClient {
     })
 }
 
-/// A short session: an event and, where it matters, when it was received and shown.
-fn script() -> Vec<(i64, ToClient, Option<(u64, i64, i64)>)> {
+/// Milliseconds, an event and, where it matters, its number and when it was received and shown.
+type Line = (i64, ToClient, Option<(u64, i64, i64)>);
+
+/// A short session.
+fn script() -> Vec<Line> {
     let recogniser = Recogniser {
         name: "Sphinx".into(),
         note: "Expect \x1b[2Jwrong words.".into(),
     };
-    let way = [
-        ("network", 1_400),
-        ("jitter", 8_000),
-        ("decode", 600),
-        ("vad", 212_000),
-        ("recognise", 31_000),
-        ("send", 0),
-    ];
+    let hello = ToClient::Session {
+        version: VERSION,
+        session: "s".into(),
+        recogniser,
+    };
+    let partial = |id, text| ToClient::WordsPartial {
+        id,
+        segment: 0,
+        at_us: 0,
+        words: words(text),
+    };
+    let last = ToClient::WordsFinal {
+        id: 7,
+        segment: 0,
+        at_us: 3_536_125,
+        words: words("good morning and"),
+    };
+    let lost = ToClient::Lost {
+        stage: "vad".into(),
+        why: "too_old".into(),
+        count: 3,
+        at_us: Some(2_340_000),
+    };
+    let early = [("network", 1_400), ("jitter", 8_000), ("decode", 600)];
+    let way = [&early[..], &[("vad", 212_000), ("recognise", 31_000), ("send", 0)]].concat();
     vec![
-        (
-            0,
-            ToClient::Session {
-                version: VERSION,
-                session: "s".into(),
-                recogniser,
-            },
-            None,
-        ),
+        (0, hello, None),
         (
             10,
             ToClient::SpeechStarted { id: 1, at_us: 800_000 },
             Some((1, 1_100_000, 1_100_100)),
         ),
         (11, latency(1, "turn", &[("network", 1_000), ("vad", 80_000)]), None),
-        (
-            500,
-            ToClient::WordsPartial {
-                id: 2,
-                segment: 0,
-                at_us: 0,
-                words: words("good"),
-            },
-            None,
-        ),
-        (
-            700,
-            ToClient::WordsPartial {
-                id: 3,
-                segment: 0,
-                at_us: 0,
-                words: words("good morning"),
-            },
-            None,
-        ),
-        (
-            1_300,
-            ToClient::WordsPartial {
-                id: 4,
-                segment: 0,
-                at_us: 0,
-                words: words("good morning and"),
-            },
-            None,
-        ),
+        (500, partial(2, "good"), None),
+        (700, partial(3, "good morning"), None),
+        (1_300, partial(4, "good morning and"), None),
         (1_310, picture(5, false), None),
         (1_320, picture(6, false), None),
-        (
-            1_400,
-            ToClient::Lost {
-                stage: "vad".into(),
-                why: "too_old".into(),
-                count: 3,
-                at_us: Some(2_340_000),
-            },
-            None,
-        ),
-        (
-            2_000,
-            ToClient::WordsFinal {
-                id: 7,
-                segment: 0,
-                at_us: 3_536_125,
-                words: words("good morning and"),
-            },
-            Some((7, 1_255_000, 1_255_300)),
-        ),
+        (1_400, lost, None),
+        (2_000, last, Some((7, 1_255_000, 1_255_300))),
         (2_001, latency(7, "words.final", &way), None),
         (2_100, picture(8, true), None),
         (2_200, ToClient::Unknown, None),
