@@ -31,6 +31,8 @@ pub struct Hearing<R> {
     /// The position of the segment's first sample, while one is under way in the recogniser.
     base: Option<u64>,
     backlog: Vec<f32>,
+    /// When the detector was sure that the segment is over: settled words waited for that, not for the recogniser.
+    decided: Option<Moment>,
 }
 
 impl<R: Recogniser> Hearing<R> {
@@ -43,6 +45,7 @@ impl<R: Recogniser> Hearing<R> {
             segment: 0,
             base: None,
             backlog: Vec::new(),
+            decided: None,
         }
     }
     /// Its recogniser.
@@ -59,7 +62,10 @@ impl<R: Recogniser> Hearing<R> {
             Voice::Started => self.settle(now, out),
             Voice::Paused => self.feed(now, Hurry::Pause, out),
             Voice::Resumed => Ok(()),
-            Voice::Ended => self.settle(now, out),
+            Voice::Ended => {
+                self.decided = unit.trail.at(Mark::Voiced);
+                self.settle(now, out)
+            }
         }
     }
 
@@ -155,6 +161,7 @@ impl<R: Recogniser> Hearing<R> {
         if self.base.take().is_some() {
             self.segment = self.segment.wrapping_add(1);
         }
+        self.decided = None;
         self.agreement.clear();
         self.backlog.clear();
         self.origins.clear();
@@ -181,6 +188,9 @@ impl<R: Recogniser> Hearing<R> {
             settled: settled == Settled::Yes,
         };
         let mut unit = self.origins.stamp(self.origins.end(last), last, item);
+        if let Some(decided) = self.decided.filter(|_| settled == Settled::Yes) {
+            unit.trail.stamp(Mark::Voiced, decided);
+        }
         unit.trail.stamp(Mark::Recognised, now);
         out.put(unit);
     }

@@ -172,7 +172,7 @@ impl Peer for Caller {
     }
 
     fn left(&mut self, why: Left) {
-        tracing::info!(?why, "session over");
+        tracing::debug!(?why, "the peer left");
         self.session.push(&self.doors.sound, Signal::End);
         self.session.push(&self.doors.sight, Signal::End);
         self.session.close();
