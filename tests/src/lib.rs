@@ -1,7 +1,7 @@
-//! Everything that holds the house to its word: scenarios in virtual time, a live run played again, the architecture's own
-//! rules, the real server with a real browser.
+//! The tests and benches that hold the house to its word: scenarios in virtual time, a live run played again, the
+//! architecture's own rules, the real server with a real browser.
 //!
-//! Sees every crate; nothing sees it. Benches are binaries under `src/bin/`. Start at [`rig`] and `scenarios`.
+//! Knows every crate. Nothing must know it, and it must not know a crate's insides. Start at [`rig`] and `scenarios`.
 
 pub mod rig;
 

@@ -33,6 +33,8 @@ pub struct Hearing<R> {
     backlog: Vec<f32>,
     /// When the detector was sure that the segment is over: settled words waited for that, not for the recogniser.
     decided: Option<Moment>,
+    /// How many words were shown last, and the last of them.
+    shown: Option<(usize, Arc<str>)>,
 }
 
 impl<R: Recogniser> Hearing<R> {
@@ -46,6 +48,7 @@ impl<R: Recogniser> Hearing<R> {
             base: None,
             backlog: Vec::new(),
             decided: None,
+            shown: None,
         }
     }
     /// Its recogniser.
@@ -162,16 +165,25 @@ impl<R: Recogniser> Hearing<R> {
             self.segment = self.segment.wrapping_add(1);
         }
         self.decided = None;
+        self.shown = None;
         self.agreement.clear();
         self.backlog.clear();
         self.origins.clear();
     }
 
-    fn put(&self, now: Moment, words: &[(Heard, f32)], settled: Settled, out: &mut Outbox<Words>) {
+    fn put(&mut self, now: Moment, words: &[(Heard, f32)], settled: Settled, out: &mut Outbox<Words>) {
         let Some(base) = self.base else { return };
         let head = self.origins.head();
         let position = |span: Span| (base + span.samples(RATE).max(0) as u64).min(head);
         let last = words.last().map_or(head, |(word, _)| position(word.end));
+        let newest = words.last().map(|(word, _)| (words.len(), word.text.clone()));
+        // News of words that were shown before is born where it was heard, not where they ended.
+        let origin = if settled == Settled::No && newest == self.shown {
+            head
+        } else {
+            last
+        };
+        self.shown = newest;
         let words: Arc<[Word]> = words
             .iter()
             .map(|(word, stability)| Word {
@@ -187,7 +199,7 @@ impl<R: Recogniser> Hearing<R> {
             words,
             settled: settled == Settled::Yes,
         };
-        let mut unit = self.origins.stamp(self.origins.end(last), last, item);
+        let mut unit = self.origins.stamp(self.origins.end(last), origin, item);
         if let Some(decided) = self.decided.filter(|_| settled == Settled::Yes) {
             unit.trail.stamp(Mark::Voiced, decided);
         }

@@ -244,13 +244,13 @@ impl<T, S: Sink<T>> Stage for SinkStage<T, S> {
         };
         if let Some(budget) = self.sink.budget(&item.item) {
             let age = item.age(now);
-            self.meter.age(budget.outlet, age);
             if age > budget.span {
                 self.meter.lost(budget.outlet, Lost::TooLate, 1);
                 if budget.late == Late::Shed {
                     return Wake::OnSignal;
                 }
             }
+            self.meter.age(budget.outlet, age);
         }
         self.sink.take(now, Signal::Item(sent(item, now)));
         Wake::OnSignal

@@ -18,7 +18,7 @@ use hearsight_models::vad;
 
 /// What a caller does and how they are connected.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(super) struct Caller {
     pub network: Network,
     /// What one decoded picture costs.
     pub picture_cost: Span,
@@ -29,17 +29,17 @@ pub struct Caller {
 
 /// What came of it, for one caller.
 #[derive(Default)]
-pub struct Outcome {
+pub(super) struct Outcome {
     pub tally: Tally,
     pub finals: Vec<String>,
     pub gaps: Vec<Gap>,
     pub requests: Vec<Request>,
 }
 
-pub const TALK_SECONDS: i64 = 12;
+pub(super) const TALK_SECONDS: i64 = 12;
 
 /// Sentences of three to seven words with pauses between, drawn from a seed.
-pub fn talk(random: &mut fastrand::Rng) -> Vec<Spoken> {
+pub(super) fn talk(random: &mut fastrand::Rng) -> Vec<Spoken> {
     let (mut words, mut at) = (Vec::new(), 500);
     while at < TALK_SECONDS * 1_000 - 4_500 {
         for _ in 0..random.i64(3..8) {
@@ -58,7 +58,7 @@ pub fn talk(random: &mut fastrand::Rng) -> Vec<Spoken> {
 }
 
 /// Runs all callers on a machine with `workers` engine threads.
-pub fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, Vec<Outcome>) {
+pub(super) fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, Vec<Outcome>) {
     let mut sim = Sim::new(workers);
     let ears: Vec<_> = callers
         .iter()
@@ -77,7 +77,7 @@ pub fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, Vec<Out
 }
 
 /// The worst case of the drawing at an outlet.
-pub fn worst_case(outlet: &str) -> Span {
+pub(super) fn worst_case(outlet: &str) -> Span {
     let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
     let caller = Caller {
         network: Network::PERFECT,

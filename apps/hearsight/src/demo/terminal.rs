@@ -120,18 +120,20 @@ impl<W: Write> Terminal<W> {
                 self.gap(stage, why, *count, *at_us)?;
                 true
             }
-            ToClient::Error { code, message } => {
-                self.line(&format!(
-                    "the server says: {} ({})",
-                    printable(message),
-                    printable(code)
-                ))?;
-                true
-            }
+            ToClient::Error { code, message } => self.complain(code, message)?,
             ToClient::Flushed { .. } | ToClient::Clock { .. } | ToClient::Unknown => false,
         };
         self.out.flush()?;
         Ok(printed)
+    }
+
+    fn complain(&mut self, code: &str, message: &str) -> io::Result<bool> {
+        self.line(&format!(
+            "the server says: {} ({})",
+            printable(message),
+            printable(code)
+        ))?;
+        Ok(true)
     }
 
     /// When event `id` came and was printed; to be told before its latency is taken.
