@@ -40,6 +40,7 @@ test: setup-test web ## run every test: the client's, the engine's and those in 
 	@echo "test: the TypeScript client"
 	@cd web-client && npm test
 	@echo "test: the engine (optimised; the first build takes several minutes)"
+	@cargo build --release --locked --workspace --bins
 	@cargo test --release --locked --workspace
 	@$(took)
 

@@ -10,7 +10,8 @@ echo "check: formatting"
 cargo fmt --all --check
 
 echo "check: lints (clippy)"
-cargo clippy --locked --workspace --all-targets -- -D warnings
+# In the profile of `make test`, so that what it built for the build itself is used again.
+cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 if ! "$tools/bin/cargo-deny" --version 2>/dev/null | grep -qx "cargo-deny $deny_version"; then
     echo "check: building cargo-deny $deny_version into $tools (once; some minutes)"
@@ -25,4 +26,4 @@ echo "check: the TypeScript client (types and lint)"
 (cd web-client && npm run --silent check)
 
 echo "check: documentation"
-RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --workspace
+RUSTDOCFLAGS=-Dwarnings cargo doc --release --locked --no-deps --workspace

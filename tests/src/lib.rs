@@ -8,6 +8,8 @@ pub mod rig;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tidy;

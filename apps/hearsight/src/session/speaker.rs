@@ -39,6 +39,7 @@ struct State {
     bytes: u64,
     bytes_at: Option<MediaTime>,
     kbps: f32,
+    speaking: bool,
 }
 
 #[derive(Default)]
@@ -137,11 +138,16 @@ impl Speaker {
     }
 }
 
-/// Metric names of what was felt, by outlet.
-const FELT: [(&str, &str); 4] = [
+/// The two events of the turn outlet.
+const STARTED: &str = "speech.started";
+const STOPPED: &str = "speech.stopped";
+
+/// Metric names of what was felt, by event.
+const FELT: [(&str, &str); 5] = [
     (budget::WORDS_PARTIAL.outlet, "felt.words.partial"),
     (budget::WORDS_FINAL.outlet, "felt.words.final"),
-    (budget::TURN.outlet, "felt.turn"),
+    (STARTED, "felt.speech.started"),
+    (STOPPED, "felt.speech.stopped"),
     (budget::READING.outlet, "felt.picture.stats"),
 ];
 
@@ -179,12 +185,19 @@ impl Audience for Speaker {
         match signal {
             Signal::Item(item) => {
                 let at_us = item.at.micros();
-                match item.item {
-                    Voice::Started | Voice::Resumed => {
-                        self.tell(budget::TURN.outlet, &item, |id| ToClient::SpeechStarted { id, at_us });
-                    }
-                    Voice::Paused => self.tell(budget::TURN.outlet, &item, |id| ToClient::SpeechStopped { id, at_us }),
-                    Voice::Sound(_) | Voice::Ended => {}
+                let speaking = match item.item {
+                    Voice::Started | Voice::Resumed => true,
+                    // A segment that is cut ends without a pause.
+                    Voice::Paused | Voice::Ended => false,
+                    Voice::Sound(_) => return,
+                };
+                if std::mem::replace(&mut self.lock().speaking, speaking) == speaking {
+                    return;
+                }
+                if speaking {
+                    self.tell(STARTED, &item, |id| ToClient::SpeechStarted { id, at_us });
+                } else {
+                    self.tell(STOPPED, &item, |id| ToClient::SpeechStopped { id, at_us });
                 }
             }
             // What was lost before the detector reaches the words as well, and is told there.
@@ -347,13 +360,17 @@ mod tests {
     #[test]
     fn what_was_felt_is_counted_once_shown_and_only_for_events_that_were_told() {
         let (speaker, _) = speaker();
-        let mut item = Stamped::new(MediaTime::ZERO, Moment::ZERO, Voice::Paused);
-        item.trail.stamp(Mark::Sent, Moment::from_millis(200));
-        speaker.voice(Moment::from_millis(200), Signal::Item(item));
-        speaker.shown(1, Moment::from_millis(230));
+        for voice in [Voice::Started, Voice::Paused, Voice::Ended] {
+            let mut item = Stamped::new(MediaTime::ZERO, Moment::ZERO, voice);
+            item.trail.stamp(Mark::Sent, Moment::from_millis(200));
+            speaker.voice(Moment::from_millis(200), Signal::Item(item));
+        }
+        // The end of a segment that paused is no news.
+        speaker.shown(3, Moment::from_millis(230));
+        speaker.shown(2, Moment::from_millis(230));
         speaker.shown(99, Moment::from_millis(230));
         let ages = speaker.meter.tally().ages;
-        assert_eq!(ages["felt.turn"].count(), 1);
-        assert_eq!(ages["felt.turn"].worst(), Span::from_millis(230));
+        assert_eq!(ages["felt.speech.stopped"].count(), 1);
+        assert_eq!(ages["felt.speech.stopped"].worst(), Span::from_millis(230));
     }
 }

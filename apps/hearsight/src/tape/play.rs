@@ -31,6 +31,7 @@ pub enum TapeError {
 type Runs = BTreeMap<Kind, VecDeque<(i64, Vec<Put>)>>;
 
 /// A tape, read.
+#[derive(Debug)]
 pub struct Tape {
     /// Engine threads of the machine it was recorded on.
     pub threads: usize,

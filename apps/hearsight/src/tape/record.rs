@@ -23,16 +23,22 @@ const MOST_BYTES: u64 = 256 << 20;
 #[derive(Clone)]
 pub struct Recorder {
     clock: Clock,
-    file: Arc<Mutex<Option<(BufWriter<File>, u64)>>>,
+    file: Arc<Mutex<Option<Writing>>>,
+}
+
+struct Writing {
+    file: BufWriter<File>,
+    written: u64,
 }
 
 impl Recorder {
     /// Begins a tape at `path`.
     pub fn create(path: &Path, clock: Clock) -> std::io::Result<Recorder> {
         let file = BufWriter::new(File::create(path)?);
+        let writing = Writing { file, written: 0 };
         Ok(Recorder {
             clock,
-            file: Arc::new(Mutex::new(Some((file, 0)))),
+            file: Arc::new(Mutex::new(Some(writing))),
         })
     }
 
@@ -42,13 +48,13 @@ impl Recorder {
     }
 
     fn write(&self, line: &Line) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((writer, written)) = file.as_mut() else { return };
+        let mut tape = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(writing) = tape.as_mut() else { return };
         let Ok(mut json) = serde_json::to_vec(line) else { return };
         json.push(b'\n');
-        *written += json.len() as u64;
-        if *written > MOST_BYTES || writer.write_all(&json).is_err() {
-            *file = None;
+        writing.written += json.len() as u64;
+        if writing.written > MOST_BYTES || writing.file.write_all(&json).is_err() {
+            *tape = None;
             tracing::warn!("the tape is full or can't be written: recording ends here");
         }
     }

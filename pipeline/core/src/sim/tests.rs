@@ -65,7 +65,7 @@ impl Stage for Delay {
     }
 }
 
-struct Ears(Arc<Mutex<Vec<(Moment, Signal<Unit>)>>>);
+struct Ears(Heard);
 const BUDGET: Budget = Budget {
     outlet: "out",
     span: Span::from_millis(100),
