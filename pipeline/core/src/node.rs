@@ -99,11 +99,13 @@ where
             self.epoch = epoch;
             return Some(Signal::Flush(self.work.epoch.why()));
         }
-        if self.timer.is_some_and(|timer| timer <= now) {
+        // Units first: what waits grows old, and whoever sees a unit sees the time as well.
+        let waiting = self.link.pop(now, epoch);
+        if waiting.is_none() && self.timer.is_some_and(|timer| timer <= now) {
             self.timer = None;
             return Some(Signal::Timer);
         }
-        self.link.pop(now, epoch)
+        waiting
     }
 }
 

@@ -70,7 +70,7 @@ pub enum Signal<T> {
     Item(Stamped<T>),
     /// Units are missing here.
     Gap(Gap),
-    /// The moment asked for with [`Wake::At`] has come.
+    /// The moment asked for with [`Wake::At`] has come, and no unit waits: a stage looks at `now` in every step.
     Timer,
     /// Forget what is under way; what was queued is already gone.
     Flush(Why),
