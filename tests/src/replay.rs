@@ -42,7 +42,11 @@ impl Audience for Ears {
     }
     fn words(&self, now: Moment, signal: Signal<Words>) {
         if let Signal::Item(item) = signal {
-            let budget = if item.item.settled { budget::WORDS_FINAL } else { budget::WORDS_PARTIAL };
+            let budget = if item.item.settled {
+                budget::WORDS_FINAL
+            } else {
+                budget::WORDS_PARTIAL
+            };
             self.note(budget.outlet, now, &item);
         }
     }
@@ -61,7 +65,11 @@ fn simulated(tape: &mut Tape) -> Ages {
     let session = sim.adopt(graph);
     let (sound, sight) = (Arc::new(doors.sound), Arc::new(doors.sight));
     for (when, unit) in std::mem::take(&mut tape.packets) {
-        let door = if unit.item.codec == Codec::Opus { sound.clone() } else { sight.clone() };
+        let door = if unit.item.codec == Codec::Opus {
+            sound.clone()
+        } else {
+            sight.clone()
+        };
         let id = door.id();
         sim.at(when, session, id, move |now| door.push(now, Signal::Item(unit)));
     }
@@ -82,18 +90,32 @@ fn the_simulator_tells_the_same_ages_as_the_live_run_did() {
         live.entry(outlet).or_default().push(age);
     }
     let mut again = simulated(&mut tape);
-    assert!(live.len() == 4 && live.keys().eq(again.keys()), "outlets: {:?}, {:?}", live.keys(), again.keys());
+    assert!(
+        live.len() == 4 && live.keys().eq(again.keys()),
+        "outlets: {:?}, {:?}",
+        live.keys(),
+        again.keys()
+    );
     for (outlet, live) in &mut live {
         let again = again.get_mut(outlet).unwrap();
         live.sort_unstable();
         again.sort_unstable();
         let few = live.len().abs_diff(again.len());
-        assert!(few * 50 <= live.len(), "{outlet}: {} units live, {} simulated", live.len(), again.len());
+        assert!(
+            few * 50 <= live.len(),
+            "{outlet}: {} units live, {} simulated",
+            live.len(),
+            again.len()
+        );
         for q in [0.5, 0.99] {
             let (live, again) = (quantile(live, q), quantile(again, q));
             println!("{outlet:14} p{:<2.0} live {live}, simulated {again}", q * 100.0);
             let ratio = again.secs_f64() / live.secs_f64();
-            assert!((0.8..=1.2).contains(&ratio), "{outlet} p{}: live {live}, simulated {again}", q * 100.0);
+            assert!(
+                (0.8..=1.2).contains(&ratio),
+                "{outlet} p{}: live {live}, simulated {again}",
+                q * 100.0
+            );
         }
     }
 }
@@ -101,7 +123,12 @@ fn the_simulator_tells_the_same_ages_as_the_live_run_did() {
 #[test]
 fn what_is_no_tape_is_refused_by_line() {
     assert!(Tape::parse("").is_err());
-    assert!(Tape::parse("{\"packet\":{}}").unwrap_err().to_string().contains("line 1"));
+    assert!(
+        Tape::parse("{\"packet\":{}}")
+            .unwrap_err()
+            .to_string()
+            .contains("line 1")
+    );
     let machine = "{\"machine\":{\"threads\":2,\"pause\":1,\"ending\":2}}";
     let problem = Tape::parse(&format!("{machine}\nnonsense")).err().unwrap();
     assert!(problem.to_string().contains("line 2"), "{problem}");

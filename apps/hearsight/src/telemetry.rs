@@ -8,12 +8,17 @@ use crate::config::{Log, LogFormat};
 /// Starts logging to standard error. A second call changes nothing.
 pub fn start(log: &Log) {
     let level = log.level.to_string().to_lowercase();
-    let ours = ["hearsight", "hearsight_live", "hearsight_codecs", "hearsight_models"].map(|room| format!("{room}={level}"));
+    let ours =
+        ["hearsight", "hearsight_live", "hearsight_codecs", "hearsight_models"].map(|room| format!("{room}={level}"));
     // The stacks below us log addresses at their own discretion: only their warnings are let through, and of the sending
     // one only errors, because it warns of what it then does right by itself.
     let filter = EnvFilter::new(format!("warn,rtc=error,rtc_dtls=error,webrtc=error,{}", ours.join(",")));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).with_ansi(colours);
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colours);
     let started = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

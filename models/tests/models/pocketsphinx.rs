@@ -24,6 +24,8 @@ fn pool(most: usize) -> Pool {
         command(files().pocketsphinx),
         Config {
             most,
+            // Sound is given all at once: its words are waited for.
+            patience: Span::from_secs(3),
             ..Config::default()
         },
     )
@@ -176,6 +178,7 @@ fn garbage_silence_and_death_are_clear_errors() {
         most: 1,
         spare: 1,
         start: Span::from_millis(300),
+        patience: Span::from_millis(25),
         reply: Span::from_millis(300),
     };
     let ready = r"printf '\001\000\000\000\020'; ";

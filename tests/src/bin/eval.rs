@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
+use hearsight_core::time::Span;
 use hearsight_models::asr::Hearing;
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::files::Files;
@@ -98,6 +99,8 @@ fn evaluate(wanted: &Wanted) -> Result<()> {
         command,
         pocketsphinx::Config {
             most: 1,
+            // Words are timed by the work they take: each portion's are waited for.
+            patience: Span::from_secs(3),
             ..pocketsphinx::Config::default()
         },
     );

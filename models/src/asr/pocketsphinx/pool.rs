@@ -20,6 +20,9 @@ pub struct Config {
     pub spare: usize,
     /// Loading the model takes half a second; a busy machine needs more.
     pub start: Span,
+    /// How long a portion of sound may keep a slice waiting for its words. Past it the words come with a later portion, and
+    /// the sound that arrives meanwhile is taken.
+    pub patience: Span,
     /// No answer for so long, and a worker is given up. Far above a slice, so that a busy machine kills nobody.
     pub reply: Span,
 }
@@ -30,6 +33,7 @@ impl Default for Config {
             most: 8,
             spare: 1,
             start: Span::from_secs(20),
+            patience: Span::from_millis(25),
             reply: Span::from_secs(3),
         }
     }
@@ -154,6 +158,9 @@ impl Pool {
     /// How long to wait for an answer.
     pub(super) fn reply_limit(&self) -> Span {
         self.inner.config.reply
+    }
+    pub(super) fn patience(&self) -> Span {
+        self.inner.config.patience
     }
 
     fn grab(&self, mut state: MutexGuard<'_, State>) -> Result<Worker, Refused> {

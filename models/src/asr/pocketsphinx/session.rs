@@ -7,7 +7,7 @@ use super::PORTION_MS;
 use super::means::Means;
 use super::pool::Pool;
 use super::protocol::{LONGEST_SOUND, Reply, Request};
-use super::workers::Worker;
+use super::workers::{MOST_UNANSWERED, Worker};
 use crate::asr::{Hypothesis, Recogniser};
 
 /// PocketSphinx for one session. A worker that dies or hangs is replaced: the call answers [`Fault::Reset`], the next segment
@@ -16,6 +16,8 @@ pub struct PocketSphinx {
     pool: Pool,
     worker: Option<Worker>,
     means: Means,
+    /// Portions of sound whose words have not come back yet.
+    unanswered: usize,
 }
 
 impl PocketSphinx {
@@ -24,6 +26,7 @@ impl PocketSphinx {
             pool,
             worker: Some(worker),
             means: Means::default(),
+            unanswered: 0,
         }
     }
     /// The process id of its worker, while it has one.
@@ -31,21 +34,44 @@ impl PocketSphinx {
         self.worker.as_ref().map(Worker::pid)
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply, Fault> {
+    fn with<T>(&mut self, ask: impl FnOnce(&mut Worker, &Pool) -> Result<T, String>) -> Result<T, Fault> {
         let Some(worker) = &mut self.worker else {
             return Err(Fault::Reset("the recogniser's worker is gone".to_owned()));
         };
-        worker
-            .ask(request, self.pool.reply_limit())
-            .map_err(|why| self.lose_worker(why))
+        ask(worker, &self.pool).map_err(|why| self.lose_worker(why))
+    }
+
+    /// Asks when nothing else is under way.
+    fn ask(&mut self, request: &Request) -> Result<Reply, Fault> {
+        while self.unanswered > 0 {
+            self.heard(self.pool.reply_limit())?.ok_or_else(|| self.hangs())?;
+        }
+        self.with(|worker, pool| worker.ask(request, pool.reply_limit()))
+    }
+
+    /// The words of the oldest portion without an answer, if they come within `limit`.
+    fn heard(&mut self, limit: Span) -> Result<Option<Hypothesis>, Fault> {
+        match self.with(|worker, _| worker.answer(limit))? {
+            Some(Reply::Heard(hypothesis)) => {
+                self.unanswered -= 1;
+                Ok(Some(hypothesis))
+            }
+            Some(_) => Err(self.out_of_step()),
+            None => Ok(None),
+        }
     }
 
     fn lose_worker(&mut self, why: String) -> Fault {
         if let Some(worker) = self.worker.take() {
             self.pool.discard(worker);
         }
+        self.unanswered = 0;
         tracing::warn!(stage = "recognise", "{why}");
         Fault::Reset(why)
+    }
+
+    fn hangs(&mut self) -> Fault {
+        self.lose_worker("the recogniser's worker does not answer".to_owned())
     }
 
     fn out_of_step(&mut self) -> Fault {
@@ -71,11 +97,20 @@ impl Recogniser for PocketSphinx {
     fn hear(&mut self, samples: &[f32]) -> Result<Option<Hypothesis>, Fault> {
         let mut latest = None;
         for portion in samples.chunks(LONGEST_SOUND) {
-            let sound = portion.iter().map(|sample| (sample * 32768.0).round() as i16).collect();
-            match self.ask(&Request::Sound(sound))? {
-                Reply::Heard(hypothesis) => latest = Some(hypothesis),
-                _ => return Err(self.out_of_step()),
+            if self.unanswered == MOST_UNANSWERED {
+                latest = Some(self.heard(self.pool.reply_limit())?.ok_or_else(|| self.hangs())?);
             }
+            let sound = portion.iter().map(|sample| (sample * 32768.0).round() as i16).collect();
+            self.with(|worker, _| worker.tell(&Request::Sound(sound)))?;
+            self.unanswered += 1;
+        }
+        // On time there is one answer to wait for; behind, whatever has come is taken and nothing more is waited for.
+        let mut limit = self.pool.patience();
+        while self.unanswered > 0
+            && let Some(hypothesis) = self.heard(limit)?
+        {
+            latest = Some(hypothesis);
+            limit = Span::ZERO;
         }
         Ok(latest)
     }
@@ -106,7 +141,12 @@ impl Recogniser for PocketSphinx {
 impl Drop for PocketSphinx {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            self.pool.give_back(worker);
+            // An answer still under way would be taken for the next session's.
+            if self.unanswered > 0 {
+                self.pool.discard(worker);
+            } else {
+                self.pool.give_back(worker);
+            }
         }
     }
 }

@@ -10,6 +10,9 @@ use hearsight_core::time::Span;
 
 use super::protocol::{Reply, Request, read};
 
+/// Requests that a worker may have before it at once: a second of sound, which its pipe holds.
+pub(super) const MOST_UNANSWERED: usize = 12;
+
 /// What a worker process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -70,7 +73,7 @@ impl Worker {
             return Err("the recogniser's worker has no pipes".to_owned());
         };
         // One reply per request: a worker that says more is not to be trusted and is not listened to.
-        let (sender, replies) = sync_channel(1);
+        let (sender, replies) = sync_channel(MOST_UNANSWERED + 1);
         let log = Arc::new(Mutex::new(Vec::new()));
         let kept = log.clone();
         let threads = thread::Builder::new()
@@ -93,7 +96,6 @@ impl Worker {
         };
         match worker.reply(limit)? {
             Reply::Ready => Ok(worker),
-            Reply::Failed(why) => Err(why),
             _ => Err("the recogniser's worker does not keep to the protocol".to_owned()),
         }
     }
@@ -110,21 +112,25 @@ impl Worker {
         if self.replies.try_recv().is_ok() {
             return Err("the recogniser's worker speaks without being asked".to_owned());
         }
-        if request.write(&mut self.input).is_err() {
-            return Err(self.last_words("ended"));
-        }
-        match self.reply(limit)? {
-            Reply::Failed(why) => Err(why),
-            reply => Ok(reply),
+        self.tell(request)?;
+        self.reply(limit)
+    }
+    /// Asks, and leaves the answer to [`Worker::answer`]; [`MOST_UNANSWERED`] times at most.
+    pub(super) fn tell(&mut self, request: &Request) -> Result<(), String> {
+        request.write(&mut self.input).map_err(|_| self.last_words("ended"))
+    }
+    /// The next answer, if it comes within `limit`.
+    pub(super) fn answer(&mut self, limit: Span) -> Result<Option<Reply>, String> {
+        match self.replies.recv_timeout(limit.to_duration()) {
+            Ok(Ok(Reply::Failed(why)) | Err(why)) => Err(why),
+            Ok(Ok(reply)) => Ok(Some(reply)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(self.last_words("ended")),
         }
     }
 
     fn reply(&mut self, limit: Span) -> Result<Reply, String> {
-        match self.replies.recv_timeout(limit.to_duration()) {
-            Ok(reply) => reply,
-            Err(RecvTimeoutError::Timeout) => Err(self.last_words("does not answer")),
-            Err(RecvTimeoutError::Disconnected) => Err(self.last_words("ended")),
-        }
+        self.answer(limit)?.ok_or_else(|| self.last_words("does not answer"))
     }
 
     fn last_words(&self, what: &str) -> String {
