@@ -1,18 +1,22 @@
 //! Nodes joined by links. A graph is drawn once, by a wiring function, and run by either host: it owns the stages and
 //! knows how to step each, but neither when nor on which thread.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::epoch::Epoch;
 use crate::gate::{Budget, Late};
 use crate::link::{Keep, Link};
 use crate::media::{Flow, Request};
 use crate::meter::Meter;
-use crate::node::{Fan, Job, Node, Quick, SinkStage, Work};
+use crate::node::{Fan, Job, Node, Quick, Work};
 use crate::schedule::Lane;
+use crate::sink::SinkStage;
 use crate::stage::{Engine, Signal, Stage, Why};
-use crate::stamped::{Mark, Stamped};
+use crate::stamped::Mark;
 use crate::time::{Moment, Span};
+
+pub use crate::sink::Sink;
 
 /// The grain of waking: a host may be this late for a timer or a wake-up.
 pub const TICK: Span = Span::from_millis(5);
@@ -49,37 +53,6 @@ impl<T: Flow + Clone> Source<T> {
     /// Which node this is.
     pub fn id(&self) -> NodeId {
         self.id
-    }
-}
-
-/// The end of the line: what a session does with what reaches it.
-pub trait Sink<T>: Send {
-    /// Under which budget an item leaves; `None` when it is not an answer to anyone.
-    fn budget(&self, item: &T) -> Option<Budget>;
-    /// Takes a signal, at `now`; an item is stamped [`Mark::Sent`] with it.
-    fn take(&mut self, now: Moment, signal: Signal<T>);
-}
-
-/// Counts a session's flushes. Whatever was queued before the last one is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Epoch(AtomicU64);
-
-impl Epoch {
-    pub(crate) fn number(&self) -> u32 {
-        (self.0.load(Ordering::Acquire) >> 1) as u32
-    }
-    pub(crate) fn why(&self) -> Why {
-        if self.0.load(Ordering::Acquire) & 1 == 0 {
-            Why::BargeIn
-        } else {
-            Why::Seek
-        }
-    }
-    fn bump(&self, why: Why) {
-        let bit = u64::from(why == Why::Seek);
-        // One writer at a time is all that a session has; a lost race would merge two flushes into one.
-        let next = (self.0.load(Ordering::Acquire) >> 1) + 1;
-        self.0.store(next << 1 | bit, Ordering::Release);
     }
 }
 
@@ -355,20 +328,4 @@ impl Graph {
             .as_ref()
             .map(|node| node.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-/// A sink that hands everything to a closure, without budget. For tests and for plain listeners.
-impl<T, F: FnMut(Moment, Signal<T>) + Send> Sink<T> for F {
-    fn budget(&self, _: &T) -> Option<Budget> {
-        None
-    }
-    fn take(&mut self, now: Moment, signal: Signal<T>) {
-        self(now, signal);
-    }
-}
-
-/// Stamps an item as it leaves: shared by sinks and tests.
-pub(crate) fn sent<T>(mut item: Stamped<T>, now: Moment) -> Stamped<T> {
-    item.trail.stamp(Mark::Sent, now);
-    item
 }

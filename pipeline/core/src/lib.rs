@@ -4,6 +4,7 @@
 //! clock: every moment is an argument, so a day passes in a second in a test. Start at [`stage`], then [`graph`].
 #![forbid(unsafe_code)]
 
+mod epoch;
 pub mod gate;
 pub mod graph;
 pub mod link;
@@ -13,6 +14,7 @@ pub mod network;
 mod node;
 pub mod schedule;
 pub mod sim;
+mod sink;
 pub mod stage;
 pub mod stamped;
 pub mod time;

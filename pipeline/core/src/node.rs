@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::gate::Late;
-use crate::graph::{Epoch, Sink, sent};
+use crate::epoch::Epoch;
 use crate::link::Link;
 use crate::media::{Flow, Request};
 use crate::meter::Meter;
@@ -211,50 +210,5 @@ impl<S: Stage> Engine for Quick<S> {
     }
     fn delay(&self) -> Span {
         self.0.delay()
-    }
-}
-
-/// Nothing flows out of a sink.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Nothing {}
-impl Flow for Nothing {}
-
-/// A sink as a stage: measures ages, counts and sheds what is late.
-pub(crate) struct SinkStage<T, S> {
-    sink: S,
-    meter: Meter,
-    takes: std::marker::PhantomData<fn(T)>,
-}
-
-impl<T, S> SinkStage<T, S> {
-    pub(crate) fn new(sink: S, meter: Meter) -> SinkStage<T, S> {
-        SinkStage {
-            sink,
-            meter,
-            takes: std::marker::PhantomData,
-        }
-    }
-}
-
-impl<T, S: Sink<T>> Stage for SinkStage<T, S> {
-    type In = T;
-    type Out = Nothing;
-    fn step(&mut self, now: Moment, signal: Signal<T>, _: &mut Outbox<Nothing>) -> Wake {
-        let Signal::Item(item) = signal else {
-            self.sink.take(now, signal);
-            return Wake::OnSignal;
-        };
-        if let Some(budget) = self.sink.budget(&item.item) {
-            let age = item.age(now);
-            if age > budget.span {
-                self.meter.lost(budget.outlet, Lost::TooLate, 1);
-                if budget.late == Late::Shed {
-                    return Wake::OnSignal;
-                }
-            }
-            self.meter.age(budget.outlet, age);
-        }
-        self.sink.take(now, Signal::Item(sent(item, now)));
-        Wake::OnSignal
     }
 }
