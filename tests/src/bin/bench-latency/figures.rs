@@ -1,0 +1,188 @@
+//! Pairs what was observed from outside with what was reported for the same events, and sums both up.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The consequence of an event stands on the page within this, or the event counts as missed.
+const WITHIN_MS: f64 = 3_000.0;
+/// The account of an event comes with the frame in which it is shown, or a little later.
+const ACCOUNT_BEFORE_MS: f64 = 50.0;
+const ACCOUNT_AFTER_MS: f64 = 400.0;
+
+/// What `observe.mjs` noted, in milliseconds of the page's clock.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Observed {
+    pub(crate) clicks: Vec<Capture>,
+    pub(crate) flashes: Vec<Capture>,
+    pub(crate) shown_finals: Vec<f64>,
+    pub(crate) shown_flashes: Vec<f64>,
+    pub(crate) accounts: Vec<Account>,
+}
+
+/// A capture by the device's own stamp, and what ties that to the page's clock.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Capture {
+    stamp: f64,
+    tie: Tie,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tie {
+    offset: f64,
+}
+
+impl Capture {
+    /// On the page's clock.
+    pub(crate) fn at(&self) -> f64 {
+        self.stamp + self.tie.offset
+    }
+}
+
+/// The library's account of one event.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Account {
+    noted: f64,
+    outlet: String,
+    measured: bool,
+    felt_us: f64,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Segment {
+    name: String,
+    us: Option<f64>,
+}
+
+/// One outlet: the same events seen from outside and as reported.
+#[derive(Debug, Default)]
+pub(crate) struct Outlet {
+    felt: Vec<f64>,
+    sums: Vec<f64>,
+    segments: BTreeMap<String, Vec<f64>>,
+    /// Happened, but nothing was shown, or no account came, in time.
+    pub(crate) missed: usize,
+    /// Before the clocks were compared: the network's share is not known.
+    pub(crate) unmeasured: usize,
+}
+
+/// The order of the table.
+pub(crate) const SEGMENTS: [&str; 7] = ["network", "jitter", "decode", "vad", "recognise", "deliver", "show"];
+
+impl Outlet {
+    /// Pairs each of `happened` with the first of `shown` after it, and that with the account of `outlet` nearest to it.
+    pub(crate) fn pair(outlet: &str, happened: &[f64], shown: &[f64], accounts: &[Account]) -> Outlet {
+        let mut found = Outlet::default();
+        for (n, &began) in happened.iter().enumerate() {
+            let next = happened.get(n + 1).copied().unwrap_or(f64::INFINITY);
+            let until = next.min(began + WITHIN_MS);
+            let seen = shown.iter().copied().find(|&at| at > began && at < until);
+            let Some(seen) = seen else {
+                found.missed += 1;
+                continue;
+            };
+            let account = accounts
+                .iter()
+                .filter(|account| account.outlet == outlet)
+                .filter(|account| (-ACCOUNT_BEFORE_MS..ACCOUNT_AFTER_MS).contains(&(account.noted - seen)))
+                .min_by(|a, b| (a.noted - seen).abs().total_cmp(&(b.noted - seen).abs()));
+            match account {
+                None => found.missed += 1,
+                Some(account) if !account.measured => found.unmeasured += 1,
+                Some(account) => found.add(seen - began, account),
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, felt: f64, account: &Account) {
+        self.felt.push(felt);
+        self.sums.push(account.felt_us / 1e3);
+        for segment in &account.segments {
+            let known = self.segments.entry(segment.name.clone()).or_default();
+            known.extend(segment.us.map(|us| us / 1e3));
+        }
+    }
+
+    /// How many events were measured in both ways.
+    pub(crate) fn count(&self) -> usize {
+        self.felt.len()
+    }
+
+    /// By how much the reported sum differs from what was observed: median against median, in per cent of the latter.
+    pub(crate) fn difference(&self) -> Option<f64> {
+        let (felt, sum) = (quantile(&self.felt, 0.5)?, quantile(&self.sums, 0.5)?);
+        Some((sum - felt) / felt * 100.0)
+    }
+
+    /// One row of the table for people; [`Outlet::heading`] goes above.
+    pub(crate) fn row(&self, name: &str) -> String {
+        let shares = SEGMENTS.map(|segment| {
+            let known = self.segments.get(segment);
+            format!("{:>10}", figure(known.and_then(|known| quantile(known, 0.5))))
+        });
+        format!(
+            "{name:<14}{:>4}{:>9}{:>9}{:>9}{:>9}{:>8}  {}",
+            self.count(),
+            figure(quantile(&self.felt, 0.5)),
+            figure(quantile(&self.felt, 0.95)),
+            figure(quantile(&self.sums, 0.5)),
+            figure(quantile(&self.sums, 0.95)),
+            figure(self.difference()),
+            shares.concat()
+        )
+    }
+
+    /// What stands above the rows.
+    pub(crate) fn heading() -> String {
+        let shares = SEGMENTS.map(|segment| format!("{segment:>10}"));
+        format!(
+            "{:<14}{:>4}{:>9}{:>9}{:>9}{:>9}{:>8}  {}",
+            "outlet",
+            "n",
+            "felt p50",
+            "p95",
+            "sum p50",
+            "p95",
+            "diff %",
+            shares.concat()
+        )
+    }
+
+    /// For the last line.
+    pub(crate) fn json(&self) -> Value {
+        let shares: serde_json::Map<String, Value> = self
+            .segments
+            .iter()
+            .map(|(name, known)| (name.clone(), json!(round(quantile(known, 0.5)))))
+            .collect();
+        json!({
+            "events": self.count(), "missed": self.missed, "unmeasured": self.unmeasured,
+            "felt_ms_p50": round(quantile(&self.felt, 0.5)), "felt_ms_p95": round(quantile(&self.felt, 0.95)),
+            "segments_sum_ms_p50": round(quantile(&self.sums, 0.5)),
+            "segments_sum_ms_p95": round(quantile(&self.sums, 0.95)),
+            "difference_percent": round(self.difference()), "segments_ms_p50": shares,
+        })
+    }
+}
+
+/// The value below which a share `q` of `values` lies, between neighbours in proportion. None of none.
+pub(crate) fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = q * sorted.len().checked_sub(1)? as f64;
+    let lower = *sorted.get(place.floor() as usize)?;
+    let upper = *sorted.get(place.ceil() as usize)?;
+    Some(lower + (upper - lower) * place.fract())
+}
+
+fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}"))
+}
+
+fn round(value: Option<f64>) -> Option<f64> {
+    value.map(|value| (value * 10.0).round() / 10.0)
+}
