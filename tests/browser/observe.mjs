@@ -5,8 +5,14 @@
  * `accounts`. Times are `performance.now()` milliseconds.
  */
 export function observe() {
-  const observed = { clicks: [], flashes: [], shownFinals: [], shownFlashes: [], accounts: [], loudest: 0 };
+  const observed = { clicks: [], flashes: [], shownFinals: [], shownFlashes: [], accounts: [] };
   globalThis.observed = observed;
+  /** Whether so many of both were shown, and accounted for: which happens with the same frame, before or after us. */
+  globalThis.enough = (events) =>
+    [["words.final", observed.shownFinals], ["picture.stats", observed.shownFlashes]].every(
+      ([outlet, shown]) =>
+        shown.length >= events && observed.accounts.some((account) => account.outlet === outlet && account.noted >= shown.at(-1)),
+    );
   const original = MediaDevices.prototype.getUserMedia;
   MediaDevices.prototype.getUserMedia = async function (constraints) {
     const stream = await original.call(this, constraints);
@@ -47,11 +53,9 @@ export function observe() {
       value.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
       const rate = value.sampleRate;
       for (let i = 0; i < samples.length; i++) {
-        const level = Math.abs(samples[i]);
-        if (level > observed.loudest) observed.loudest = level;
-        if (level > 0.1) {
+        if (Math.abs(samples[i]) > 0.1) {
           // Its last sample was captured when the frame was: a frame is handed over once it is full.
-          if (quiet > rate) observed.clicks.push({ stamp: stamp - ((samples.length - i) / rate) * 1000, tie, read: performance.now() });
+          if (quiet > rate) observed.clicks.push({ stamp: stamp - ((samples.length - i) / rate) * 1000, tie });
           quiet = 0;
         } else quiet += 1;
       }
@@ -62,13 +66,12 @@ export function observe() {
   async function look(track) {
     let dark = true;
     await frames(track, async (value, stamp, tie) => {
-      const read = performance.now();
       const rect = { x: (value.codedWidth >> 2) << 1, y: (value.codedHeight >> 2) << 1, width: 16, height: 16 };
       const bytes = new Uint8Array(value.allocationSize({ rect }));
       await value.copyTo(bytes, { rect });
       // Every format that a camera gives begins with the luma, or with a colour that is as bright.
       const bright = bytes[0] > 128;
-      if (bright && dark) observed.flashes.push({ stamp, tie, read });
+      if (bright && dark) observed.flashes.push({ stamp, tie });
       dark = !bright;
     });
   }

@@ -10,10 +10,12 @@ use hearsight_tests::rig::sound::Sound;
 
 /// Short, without an inner pause that could end a segment early, and with an end that falls off fast.
 const SAID: &str = "we can hear what people say";
+/// Before the click, so that the first one is known as one whenever the page begins to listen.
+const BEFORE_MS: u32 = 1_500;
 /// Between the click and the speech: the end of a segment that the click might begin, and the pre-roll of the next.
 const GAP_MS: u32 = 800;
-/// After the speech, and before the next click: more than any end of a segment, and the observer's second of silence.
-const REST_MS: u32 = 3_000;
+/// After the speech: more than any end of a segment.
+const REST_MS: u32 = 2_000;
 /// A click is this long: enough to survive the browser's own cleaning of the sound.
 const CLICK_MS: u32 = 3;
 
@@ -43,7 +45,7 @@ pub(crate) fn write_microphone(path: &Path) -> Result<f64> {
         samples: (0..samples).map(|n| if n / 4 % 2 == 0 { 1.0 } else { -1.0 }).collect(),
     };
     let to_end = click.millis() + Sound::silence(rate, GAP_MS).millis() + speech.millis();
-    Sound::silence(rate, 500)
+    Sound::silence(rate, BEFORE_MS)
         .then(&click)
         .then(&Sound::silence(rate, GAP_MS))
         .then(&speech)

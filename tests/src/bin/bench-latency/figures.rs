@@ -74,14 +74,16 @@ pub(crate) const SEGMENTS: [&str; 7] = ["network", "jitter", "decode", "vad", "r
 
 impl Outlet {
     /// Pairs each of `happened` with the first of `shown` after it, and that with the account of `outlet` nearest to it.
+    /// Events whose consequence may still have been under way when the page was left are not counted.
     pub(crate) fn pair(outlet: &str, happened: &[f64], shown: &[f64], accounts: &[Account]) -> Outlet {
         let mut found = Outlet::default();
+        let left = accounts.last().map_or(f64::NEG_INFINITY, |account| account.noted);
         for (n, &began) in happened.iter().enumerate() {
             let next = happened.get(n + 1).copied().unwrap_or(f64::INFINITY);
             let until = next.min(began + WITHIN_MS);
             let seen = shown.iter().copied().find(|&at| at > began && at < until);
             let Some(seen) = seen else {
-                found.missed += 1;
+                found.missed += usize::from(until < left);
                 continue;
             };
             let account = accounts
@@ -185,4 +187,59 @@ fn figure(value: Option<f64>) -> String {
 
 fn round(value: Option<f64>) -> Option<f64> {
     value.map(|value| (value * 10.0).round() / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(noted: f64, measured: bool, felt_us: f64) -> Account {
+        let us = measured.then_some(felt_us);
+        Account {
+            noted,
+            outlet: "words.final".into(),
+            measured,
+            felt_us,
+            segments: vec![Segment {
+                name: "network".into(),
+                us,
+            }],
+        }
+    }
+
+    #[test]
+    fn events_are_paired_with_what_they_caused_and_the_rest_is_counted() {
+        let happened = [1_000.0, 6_000.0, 11_000.0, 16_000.0, 21_000.0];
+        // The second one was never shown; the page was left while the last one was under way.
+        let shown = [900.0, 1_500.0, 11_600.0, 16_400.0];
+        let accounts = [
+            account(1_505.0, false, 480_000.0),
+            account(9_000.0, true, 1.0),
+            account(11_590.0, true, 630_000.0),
+            account(16_900.0, true, 1.0),
+            account(21_500.0, true, 1.0),
+        ];
+        let found = Outlet::pair("words.final", &happened, &shown, &accounts);
+        assert_eq!((found.unmeasured, found.missed, found.count()), (1, 2, 1));
+        assert_eq!(
+            (found.felt.as_slice(), found.sums.as_slice()),
+            (&[600.0][..], &[630.0][..])
+        );
+        assert_eq!(found.difference(), Some(5.0));
+        assert_eq!(found.json()["segments_ms_p50"]["network"], 630.0);
+        assert_eq!(Outlet::pair("turn", &happened, &shown, &accounts).count(), 0);
+    }
+
+    #[test]
+    fn a_quantile_lies_between_its_neighbours_whatever_the_order() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut values: Vec<f64> = (0..random.u32(1..40)).map(f64::from).collect();
+            random.shuffle(&mut values);
+            let (q, most) = (random.f64(), values.len() as f64 - 1.0);
+            let found = quantile(&values, q).unwrap();
+            assert!((found - q * most).abs() < 1e-9, "seed {seed}: {found} of {most} at {q}");
+        }
+        assert_eq!(quantile(&[], 0.5), None);
+    }
 }

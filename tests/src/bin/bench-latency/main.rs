@@ -98,7 +98,7 @@ fn listen_and_look(wanted: &Wanted, folder: &std::path::Path) -> Result<(Value, 
     );
     let seen = browser::visit(&json!({
         "url": format!("{}?autostart=1", server.page), "microphone": microphone, "camera": camera,
-        "observe": true, "finals": wanted.events, "flashes": wanted.events,
+        "observe": true, "finals": 0, "events": wanted.events,
         "timeout_ms": 20_000 + wanted.events * PERIOD_MS,
     }))?;
     Ok((seen, to_end))
