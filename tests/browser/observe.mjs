@@ -11,7 +11,7 @@ export function observe() {
   globalThis.enough = (events) =>
     [["words.final", observed.shownFinals], ["picture.stats", observed.shownFlashes]].every(
       ([outlet, shown]) =>
-        shown.length >= events && observed.accounts.some((account) => account.outlet === outlet && account.noted >= shown.at(-1)),
+        shown.length >= events && observed.accounts.some((account) => account.outlet === outlet && account.noted > shown.at(-1) - 50),
     );
   const original = MediaDevices.prototype.getUserMedia;
   MediaDevices.prototype.getUserMedia = async function (constraints) {
@@ -27,7 +27,7 @@ export function observe() {
   /**
    * The frames of a track, each with the moment of its capture. Its stamps are those of the device but count from an
    * unknown start; the frame that was read soonest after its stamp ties them to our clock, so that a busy page, which
-   * reads late, does not look like a late capture..
+   * reads late, does not look like a late capture.
    */
   async function frames(track, each) {
     const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();

@@ -72,7 +72,7 @@ fn measure(wanted: &Wanted) -> Result<()> {
     }
     println!(
         "felt: from the end of speech (a known time after the click), and from the first bright picture, to the frame that \
-         shows it; sum: what client and server report, {}; all in ms",
+         shows it; sum: what client and server report, {}; apart: felt less sum, event by event, p50; all in ms",
         SEGMENTS.join(" + ")
     );
     println!(
