@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The consequence of an event stands on the page within this, or the event counts as missed.
@@ -12,49 +11,57 @@ const ACCOUNT_BEFORE_MS: f64 = 50.0;
 const ACCOUNT_AFTER_MS: f64 = 400.0;
 
 /// What `observe.mjs` noted, in milliseconds of the page's clock.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub(crate) struct Observed {
-    pub(crate) clicks: Vec<Capture>,
-    pub(crate) flashes: Vec<Capture>,
+    /// Captures of the click, and of the first picture of the flash.
+    pub(crate) clicks: Vec<f64>,
+    pub(crate) flashes: Vec<f64>,
     pub(crate) shown_finals: Vec<f64>,
     pub(crate) shown_flashes: Vec<f64>,
     pub(crate) accounts: Vec<Account>,
 }
 
-/// A capture by the device's own stamp, and what ties that to the page's clock.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Capture {
-    stamp: f64,
-    tie: Tie,
-}
-
-#[derive(Debug, Deserialize)]
-struct Tie {
-    offset: f64,
-}
-
-impl Capture {
-    /// On the page's clock.
-    pub(crate) fn at(&self) -> f64 {
-        self.stamp + self.tie.offset
-    }
-}
-
 /// The library's account of one event.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Account {
     noted: f64,
     outlet: String,
     measured: bool,
     felt_us: f64,
-    segments: Vec<Segment>,
+    segments: Vec<(String, Option<f64>)>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Segment {
-    name: String,
-    us: Option<f64>,
+impl Observed {
+    /// Reads it from the page's answer; None when anything is missing.
+    pub(crate) fn read(seen: &Value) -> Option<Observed> {
+        let list = |name: &str| seen[name].as_array().map(Vec::as_slice);
+        // A capture bears the device's own stamp; the offset ties that to the page's clock.
+        let capture = |value: &Value| Some(value["stamp"].as_f64()? + value["tie"]["offset"].as_f64()?);
+        Some(Observed {
+            clicks: list("clicks")?.iter().map(capture).collect::<Option<_>>()?,
+            flashes: list("flashes")?.iter().map(capture).collect::<Option<_>>()?,
+            shown_finals: list("shownFinals")?.iter().map(Value::as_f64).collect::<Option<_>>()?,
+            shown_flashes: list("shownFlashes")?.iter().map(Value::as_f64).collect::<Option<_>>()?,
+            accounts: list("accounts")?.iter().map(Account::read).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Account {
+    fn read(value: &Value) -> Option<Account> {
+        let segment = |value: &Value| Some((value["name"].as_str()?.to_owned(), value["us"].as_f64()));
+        Some(Account {
+            noted: value["noted"].as_f64()?,
+            outlet: value["outlet"].as_str()?.to_owned(),
+            measured: value["measured"].as_bool()?,
+            felt_us: value["felt_us"].as_f64()?,
+            segments: value["segments"]
+                .as_array()?
+                .iter()
+                .map(segment)
+                .collect::<Option<_>>()?,
+        })
+    }
 }
 
 /// One outlet: the same events seen from outside and as reported.
@@ -103,9 +110,9 @@ impl Outlet {
     fn add(&mut self, felt: f64, account: &Account) {
         self.felt.push(felt);
         self.sums.push(account.felt_us / 1e3);
-        for segment in &account.segments {
-            let known = self.segments.entry(segment.name.clone()).or_default();
-            known.extend(segment.us.map(|us| us / 1e3));
+        for (name, us) in &account.segments {
+            let known = self.segments.entry(name.clone()).or_default();
+            known.extend(us.map(|us| us / 1e3));
         }
     }
 
@@ -209,10 +216,7 @@ mod tests {
             outlet: "words.final".into(),
             measured,
             felt_us,
-            segments: vec![Segment {
-                name: "network".into(),
-                us,
-            }],
+            segments: vec![("network".into(), us)],
         }
     }
 

@@ -10,10 +10,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use hearsight_tests::rig::{browser, server::Server};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use figures::{Capture, Observed, Outlet, SEGMENTS};
+use figures::{Observed, Outlet, SEGMENTS};
 
 /// One period of the longer of the two fake devices, with room.
 const PERIOD_MS: usize = 8_000;
@@ -53,16 +52,20 @@ fn measure(wanted: &Wanted) -> Result<()> {
     if let Some(path) = &wanted.raw {
         std::fs::write(path, serde_json::to_vec_pretty(&seen)?)?;
     }
-    let observed = Observed::deserialize(&seen["observed"]).context("what the page observed is not usable")?;
+    let observed = Observed::read(&seen["observed"]).context("what the page observed is not usable")?;
     let mut notes = Map::new();
     if let Some(why) = seen["gave_up"].as_str() {
         notes.insert("visit".into(), format!("ended early: {why}").into());
     }
 
-    let ends: Vec<f64> = observed.clicks.iter().map(|click| click.at() + to_end).collect();
-    let flashes: Vec<f64> = observed.flashes.iter().map(Capture::at).collect();
+    let ends: Vec<f64> = observed.clicks.iter().map(|click| click + to_end).collect();
     let words = Outlet::pair("words.final", &ends, &observed.shown_finals, &observed.accounts);
-    let picture = Outlet::pair("picture.stats", &flashes, &observed.shown_flashes, &observed.accounts);
+    let picture = Outlet::pair(
+        "picture.stats",
+        &observed.flashes,
+        &observed.shown_flashes,
+        &observed.accounts,
+    );
     println!("{}", Outlet::heading());
     for (name, outlet) in [("words.final", &words), ("picture.stats", &picture)] {
         println!("{}", outlet.row(name));
