@@ -63,15 +63,16 @@ check: setup web ## formatting, lints, licences, types and documentation, every 
 	@scripts/check.sh
 	@$(took)
 
+# The last line of their output is the result: nothing of ours may follow it.
 eval: setup ## recognition over the labelled recordings beside the checkout, if any: errors and delays
 	@echo "eval: building and running the recogniser over the recordings"
 	@cargo run --release --locked -p hearsight-tests --bin eval -- $(ARGS)
-	@$(took)
+	@$(took) >&2
 
 bench-latency: setup-test web ## a flash and a click, felt in a real page, beside the sum of the reported segments
 	@echo "bench-latency: building and running (optimised)"
 	@cargo run --release --locked -p hearsight-tests --bin bench-latency -- $(ARGS)
-	@$(took)
+	@$(took) >&2
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)
 	@echo "clean: removing build outputs"

@@ -1,8 +1,9 @@
 // Opens the page in the system's Chromium with a fake microphone and camera, waits for what was asked, and prints what a
 // person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
+// `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
 //
 // node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"timeout_ms":60000,"screenshot":"x.png",
-//                  "scheme":"light|dark","width":1280,"height":900,"observe":false,"settle_ms":0}'
+//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0}'
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -73,8 +74,8 @@ async function waitFor(page) {
       (wish) =>
         document.querySelectorAll("#captions [data-kind=final]").length >= wish.finals &&
         (!wish.kbps || globalThis.watched.kbps >= wish.kbps) &&
-        (!wish.flashes || (globalThis.observed?.shownFlashes.length ?? 0) >= wish.flashes),
-      { finals: wish.finals ?? 1, kbps: wish.kbps, flashes: wish.flashes },
+        (!wish.events || globalThis.enough(wish.events)),
+      { finals: wish.finals ?? 1, kbps: wish.kbps, events: wish.events },
       { polling: 100 },
     );
     return null;

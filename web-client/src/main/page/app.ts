@@ -74,6 +74,8 @@ function listen(fresh: Session): void {
   });
   fresh.on("latency", (latency) => {
     waterfallView.add(latency);
+    // For benches and browser extensions: every account, with its segments, while the page shows only the chosen one's.
+    dispatchEvent(new CustomEvent("hearsight:latency", { detail: latency }));
   });
   fresh.on("stats", (stats) => {
     figuresView.sent(stats);
