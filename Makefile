@@ -38,7 +38,7 @@ run: setup web ## build, play the sample talk through a real WebRTC connection, 
 
 test: setup-test web ## run every test: the client's, the engine's and those in a real browser
 	@echo "test: the TypeScript client"
-	@cd web-client && npm test
+	@cd web-client && npm test && npm run --silent test:browser
 	@echo "test: the engine (optimised; the first build takes several minutes)"
 	@cargo build --release --locked --workspace --bins
 	@cargo test --release --locked --workspace

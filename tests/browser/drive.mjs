@@ -2,7 +2,7 @@
 // person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
 // `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
 //
-// node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"timeout_ms":60000,"screenshot":"x.png",
+// node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"words":0,"timeout_ms":60000,"screenshot":"x.png",
 //                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0}'
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -73,9 +73,10 @@ async function waitFor(page) {
     await page.waitForFunction(
       (wish) =>
         document.querySelectorAll("#captions [data-kind=final]").length >= wish.finals &&
+        document.querySelectorAll("#captions [data-kind=final] [data-start-us]").length >= wish.words &&
         (!wish.kbps || globalThis.watched.kbps >= wish.kbps) &&
         (!wish.events || globalThis.enough(wish.events)),
-      { finals: wish.finals ?? 1, kbps: wish.kbps, events: wish.events },
+      { finals: wish.finals ?? 1, words: wish.words ?? 0, kbps: wish.kbps, events: wish.events },
       { polling: 100 },
     );
     return null;
@@ -111,7 +112,9 @@ function watch() {
       us: bar.dataset.us === undefined || bar.dataset.us === "" ? null : Number(bar.dataset.us),
     }));
     return {
-      finals: [...document.querySelectorAll("#captions [data-kind=final]")].map((line) => line.textContent.trim()),
+      finals: [...document.querySelectorAll("#captions [data-kind=final]")].map((line) =>
+        [...line.querySelectorAll("[data-start-us]")].map((word) => word.textContent.trim()).join(" "),
+      ),
       recogniser: text("#recogniser"),
       state: text("#state"),
       error: document.querySelector("#error")?.hidden ? null : text("#error"),

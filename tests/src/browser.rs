@@ -46,12 +46,12 @@ fn what_is_spoken_stands_on_the_page_with_its_latency_and_the_picture_arrives_wh
     let seen = browser::visit(&json!({
         "url": format!("{}?autostart=1", server.page),
         "microphone": microphone, "camera": camera,
-        "finals": 2, "timeout_ms": 90_000, "screenshot": screenshot,
+        "words": 2 * words(SAID).len(), "timeout_ms": 90_000, "screenshot": screenshot,
     }))
     .unwrap();
     sound_visit(&seen);
 
-    // Two utterances or more of a loop: each said word may be heard in any of them.
+    // Two rounds of the loop: each word that was said may be heard in any of them.
     let finals: String = seen["finals"]
         .as_array()
         .unwrap()

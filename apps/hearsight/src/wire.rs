@@ -164,3 +164,46 @@ pub enum Why {
     Seek,
     BargeIn,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Vector {
+        name: String,
+        direction: String,
+        json: Value,
+    }
+
+    fn same<T: Serialize + for<'de> Deserialize<'de>>(json: &Value) -> Result<bool, serde_json::Error> {
+        let message: T = serde_json::from_value(json.clone())?;
+        Ok(serde_json::to_value(&message)? == *json)
+    }
+
+    #[test]
+    fn the_vectors_that_the_typescript_client_reads_hold_here_too() {
+        let vectors: Vec<Vector> = serde_json::from_str(include_str!("../wire/vectors.json")).unwrap();
+        assert!(vectors.len() > 20);
+        for Vector { name, direction, json } in vectors {
+            match direction.as_str() {
+                "to_client" => assert!(same::<ToClient>(&json).unwrap(), "{name} changes on its way"),
+                "to_server" => assert!(same::<ToServer>(&json).unwrap(), "{name} changes on its way"),
+                "malformed" => {
+                    assert!(same::<ToClient>(&json).is_err(), "{name} is taken by clients");
+                    assert!(same::<ToServer>(&json).is_err(), "{name} is taken by the server");
+                }
+                other => panic!("{name}: no such direction: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn types_of_a_later_version_are_passed_over() {
+        let later = r#"{"type":"scene.read","id":1,"lines":[]}"#;
+        assert_eq!(serde_json::from_str::<ToClient>(later).unwrap(), ToClient::Unknown);
+        assert_eq!(serde_json::from_str::<ToServer>(later).unwrap(), ToServer::Unknown);
+    }
+}

@@ -164,7 +164,7 @@ fn flags_override_the_environment_which_overrides_the_file() {
     let (config, _) = loaded(&["--demo-loops", "3"], around(&variables, Some(path))).unwrap();
     let threads = config.engine.threads.unwrap().get();
     assert_eq!((config.limits.connect.as_secs(), config.demo.loops, threads), (2, 3, 1));
-    assert_eq!(config.recognise.workers, 4, "the default");
+    assert_eq!(config.recognise.workers, 8, "the default");
 }
 
 #[test]
