@@ -13,6 +13,9 @@ export CARGO_TERM_PROGRESS_WHEN ?= auto
 # The browser tests use the system's browser; nothing is to be downloaded by npm's install hooks.
 export PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD := 1
 
+# Vulkan in software complains at every start without one.
+export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
@@ -37,6 +40,7 @@ run: setup web ## build, play the sample talk through a real WebRTC connection, 
 	@$(TARGET)/release/hearsight demo
 
 test: setup-test web ## run every test: the client's, the engine's and those in a real browser
+	@mkdir -p artefacts
 	@echo "test: the TypeScript client"
 	@cd web-client && npm test && npm run --silent test:browser
 	@echo "test: the engine (optimised; the first build takes several minutes)"

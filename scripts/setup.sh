@@ -2,7 +2,7 @@
 # Installs what the build and the running program need: system packages by apt, then libraries and models by
 # scripts/deps.py into the folder named by DEPS (.deps unless set). Safe to run at any time; quick when nothing is missing.
 #   scripts/setup.sh          what `make run` needs
-#   scripts/setup.sh test     also what `make test` needs: a browser and the ffmpeg command
+#   scripts/setup.sh test     also what `make test` needs: a browser, the ffmpeg command and Vulkan in software
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ purpose=${1:-run}
 packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavutil-dev flite"
 case $purpose in
 run) ;;
-test) packages="$packages chromium ffmpeg" ;;
+test) packages="$packages chromium ffmpeg mesa-vulkan-drivers libvulkan1" ;;
 *)
     echo "setup: unknown purpose '$purpose'; say nothing, or 'test'" >&2
     exit 2
