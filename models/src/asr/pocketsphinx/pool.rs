@@ -33,7 +33,7 @@ impl Default for Config {
             most: 8,
             spare: 1,
             start: Span::from_secs(20),
-            patience: Span::from_millis(25),
+            patience: Span::from_millis(40),
             reply: Span::from_secs(3),
         }
     }
