@@ -5,6 +5,9 @@ pub mod server;
 pub mod sound;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
 
 /// The checkout.
 pub fn root() -> PathBuf {
@@ -17,4 +20,19 @@ pub fn artefacts() -> std::io::Result<PathBuf> {
     let folder = root().join("artefacts");
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// What a benchmark says of the machine: cores, and the GPU adapter it used.
+pub fn machine() -> Value {
+    json!({ "cores": std::thread::available_parallelism().map_or(0, usize::from), "adapter": null })
+}
+
+/// The commit that is measured, shortened; `unknown` outside a checkout.
+pub fn commit() -> String {
+    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let text = output.ok().filter(|output| output.status.success());
+    text.map_or_else(
+        || "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }

@@ -22,6 +22,7 @@ use hearsight_models::asr::Hearing;
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::files::Files;
 use hearsight_models::vad::{Runtime, Silero};
+use hearsight_tests::rig::{commit, machine};
 use serde_json::{Value, json};
 
 use chain::Stopwatch;
@@ -155,17 +156,4 @@ where
         tally.add(recording, &samples, run);
     }
     Ok(tally)
-}
-
-fn machine() -> Value {
-    json!({ "cores": std::thread::available_parallelism().map_or(0, usize::from), "adapter": null })
-}
-
-fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let text = output.ok().filter(|output| output.status.success());
-    text.map_or_else(
-        || "unknown".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
 }

@@ -6,10 +6,10 @@ mod devices;
 mod figures;
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use hearsight_tests::rig::{browser, server::Server};
+use hearsight_tests::rig::{browser, commit, machine, server::Server};
 use serde_json::{Map, Value, json};
 
 use figures::{Observed, Outlet, SEGMENTS};
@@ -132,20 +132,11 @@ fn report(words: &Outlet, picture: &Outlet, climb: &Value, mut notes: Map<String
     let mut last = json!({
         "felt_ms_p50": whole["felt_ms_p50"], "segments_sum_ms_p50": whole["segments_sum_ms_p50"],
         "words.final": whole, "picture.stats": picture.json(),
-        "machine": { "cores": std::thread::available_parallelism().map_or(0, usize::from), "adapter": null },
+        "machine": machine(),
         "commit": commit(),
     });
     last["two_mbps_ms"] = climb["two_mbps_ms"].clone();
     last["resolution"] = climb["resolution"].clone();
     last["notes"] = Value::Object(notes);
     println!("{last}");
-}
-
-fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let text = output.ok().filter(|output| output.status.success());
-    text.map_or_else(
-        || "unknown".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
 }
