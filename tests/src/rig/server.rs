@@ -86,7 +86,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // SIGTERM lets it take its workers along; they end with their standard input anyway.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
