@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::epoch::Epoch;
-use crate::gate::{Budget, Late};
+use crate::gate::Budget;
 use crate::link::{Keep, Link};
 use crate::media::{Flow, Request};
 use crate::meter::Meter;
@@ -296,8 +296,9 @@ impl Graph {
             .iter()
             .map(|promise| (promise.budget, self.worst(promise)))
     }
-    /// The worst age at `outlet`, from a unit's arrival on: link spans, declared delays and slices, and one tick; for an outlet
-    /// that sheds what is late, its budget at most. A bound given those slices; `None` when nothing promises that outlet.
+    /// The worst age at which a unit reaches `outlet`, from its arrival on: link spans, declared delays and slices, and one
+    /// tick. A bound given those slices; `None` when nothing promises that outlet. An outlet that sheds hands over nothing
+    /// older than its budget, whatever this says.
     pub fn worst_case(&self, outlet: &str) -> Option<Span> {
         self.promises
             .iter()
@@ -313,12 +314,7 @@ impl Graph {
                 slot.wait + slot.slice + slot.delay
             })
             .sum();
-        let worst = along + promise.hangover + TICK;
-        if promise.budget.late == Late::Shed {
-            worst.min(promise.budget.span)
-        } else {
-            worst
-        }
+        along + promise.hangover + TICK
     }
 
     fn node(&self, id: NodeId) -> Option<MutexGuard<'_, Box<dyn Job>>> {

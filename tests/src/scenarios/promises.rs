@@ -1,6 +1,7 @@
 //! Budgets against the drawing, and the drawing against what happens.
 
 use hearsight::budget;
+use hearsight_core::gate::Late;
 use hearsight_core::link::Keep;
 use hearsight_core::network::Network;
 use hearsight_core::time::Span;
@@ -19,12 +20,11 @@ fn the_house_keeps_its_promises() {
     for budget in OUTLETS {
         let worst = worst_case(budget.outlet);
         println!("{:14} worst case {worst}, budget {}", budget.outlet, budget.span);
-        assert!(
-            worst <= budget.span,
-            "{}: the drawing allows {worst}, the budget is {}",
-            budget.outlet,
-            budget.span
-        );
+        // Provisional words alone are held by shedding, not by the drawing: at its worst the path takes longer than they
+        // may, and what is late is dropped at the outlet. The next test holds the outlet to that.
+        if budget != budget::WORDS_PARTIAL {
+            assert!(worst <= budget.span, "{}: the drawing allows {worst}", budget.outlet);
+        }
     }
 }
 
@@ -51,11 +51,16 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
         let callers: Vec<_> = (0..random.usize(1..5)).map(|_| caller(&mut random)).collect();
         let (_, outcomes) = run(seed, random.usize(1..4), &callers);
         for outcome in &outcomes {
-            for outlet in ["words.partial", "words.final", "turn"] {
+            for budget in [budget::WORDS_PARTIAL, budget::WORDS_FINAL, budget::TURN] {
+                let outlet = budget.outlet;
                 let Some(ages) = outcome.tally.ages.get(outlet) else {
                     continue;
                 };
-                let bound = worst_case(outlet);
+                let bound = if budget.late == Late::Shed {
+                    budget.span
+                } else {
+                    worst_case(outlet)
+                };
                 assert!(
                     ages.worst() <= bound,
                     "seed {seed}, {outlet}: {} over {bound}",
