@@ -103,7 +103,7 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
   assert.match(offer, /a=candidate:/);
   await page.locator("#recogniser strong", { hasText: "Test recogniser" }).waitFor();
 
-  await server.waitForFunction('heard.some((m) => m.type === "clock.offset")');
+  await server.waitForFunction(() => window.heard.some((m) => m.type === "clock.offset"));
   await server.evaluate(() => {
     window.event({ type: "speech.started", id: 1, at_us: 0 }, "speech.started");
     window.event({ type: "words.partial", id: 2, segment: 0, at_us: 900000, words: window.words("a <b>house") }, "words.partial");
@@ -121,13 +121,14 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
   }));
   assert.deepEqual(parts.map(([name]) => name), ["network", "jitter", "decode", "vad", "deliver", "show"]);
   assert.equal(parts.reduce((total, [, us]) => total + us, 0), felt);
-  await server.waitForFunction('heard.some((m) => m.type === "shown" && m.id === 3)');
+  await server.waitForFunction(() => window.heard.some((m) => m.type === "shown" && m.id === 3));
   const shown = await server.evaluate(() => window.heard.find((m) => m.type === "shown" && m.id === 3));
   assert.ok(shown.shown_us > shown.received_us);
 
   await page.locator("#stat-resolution", { hasText: "×" }).waitFor();
   await page.locator("#stat-kbps", { hasText: "bit/s" }).waitFor();
-  await page.waitForFunction('Number(document.querySelector("#level").ariaValueNow) > 10');
+  // A function, not a string: strings are evaluated anew at each poll, which the page's own policy forbids.
+  await page.waitForFunction(() => Number(document.querySelector("#level").ariaValueNow) > 10);
   const other = await page.locator("#microphone option").nth(2).getAttribute("value");
   await page.locator("#microphone").selectOption(other);
   await page.waitForFunction((id) => document.querySelector("#preview").srcObject.getAudioTracks()[0].getSettings().deviceId === id, other);
