@@ -8,10 +8,13 @@ cd "$(dirname "$0")/.."
 
 purpose=${1:-run}
 # cmake: PocketSphinx, Opus. clang, libclang-dev: bindings to libavcodec and libavformat. flite: speaks the sample talk.
-packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavutil-dev flite"
+# GStreamer: files, cameras and test patterns to publish. libasound2-dev: the microphone of this machine.
+packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavutil-dev flite
+ libasound2-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+ gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 case $purpose in
 run) ;;
-test) packages="$packages chromium ffmpeg mesa-vulkan-drivers libvulkan1" ;;
+test) packages="$packages chromium ffmpeg mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins" ;;
 *)
     echo "setup: unknown purpose '$purpose'; say nothing, or 'test'" >&2
     exit 2

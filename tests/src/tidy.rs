@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates of others that only some of ours may name, with the reason.
-const KEPT_TO: [(&str, &[&str], &str); 9] = [
+const KEPT_TO: [(&str, &[&str], &str); 12] = [
     (
         "serde",
         &["hearsight"],
@@ -64,6 +64,17 @@ const KEPT_TO: [(&str, &[&str], &str); 9] = [
         "codecs are behind one room's door",
     ),
     ("opus", &["hearsight-codecs"], "codecs are behind one room's door"),
+    (
+        "gstreamer",
+        &["hearsight-codecs"],
+        "files and cameras come in behind the codecs' door",
+    ),
+    ("cpal", &["hearsight"], "the microphone is the roof's"),
+    (
+        "ringbuf",
+        &["hearsight"],
+        "between a callback and the rest, nowhere else",
+    ),
     ("ort", &["hearsight-models"], "models are behind one room's door"),
     ("axum", &["hearsight"], "the wire is the roof's"),
 ];

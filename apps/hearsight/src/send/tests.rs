@@ -32,13 +32,13 @@ struct Lobby {
 }
 
 impl Door for Lobby {
-    fn open(&self, stream: &str, _: SessionId, reply: Reply) -> Result<Box<dyn ingest::Peer>, Refusal> {
-        if stream == "nobody" {
+    fn open(&self, asking: &serve::Guest, _: SessionId, reply: Reply) -> Result<Box<dyn ingest::Peer>, Refusal> {
+        if asking.stream == "nobody" {
             return Err(Refusal::NotFound {
                 detail: "there is no such stream".into(),
             });
         }
-        if stream == "frozen" {
+        if asking.stream == "frozen" {
             let until = self.until.lock().expect("sound").take().expect("one such guest");
             return Ok(Box::new(Frozen { until }));
         }

@@ -41,7 +41,7 @@ pub(super) async fn serve(
         .timer(TokioTimer::new())
         .keep_alive_interval(HEADER_TIMEOUT)
         .max_header_list_size(HEADER_BYTES as u32);
-    let service = app.into_make_service();
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(tls) => {
             let acceptor = RustlsAcceptor::new(tls)

@@ -39,10 +39,21 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long running requests get when the server stops.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Who asks to come in, as far as HTTP knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// The stream that is to be published.
+    pub stream: String,
+    /// Whose token was shown; none where tokens are not asked for.
+    pub user: Option<Arc<str>>,
+    /// From where; none only in tests without a socket.
+    pub address: Option<IpAddr>,
+}
+
 /// Where sessions are taken in: the application behind the HTTP door.
 pub trait Door: Send + Sync + 'static {
-    /// A client publishes `stream`. Returns who hears and sees it, or why it may not.
-    fn open(&self, stream: &str, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal>;
+    /// A client publishes a stream. Returns who hears and sees it, or why it may not.
+    fn open(&self, guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal>;
 }
 
 /// Where to listen, and with which certificate.

@@ -17,8 +17,8 @@ struct Lobby {
 }
 
 impl Door for Lobby {
-    fn open(&self, stream: &str, _: SessionId, _: Reply) -> Result<Box<dyn Peer>, Refusal> {
-        match stream {
+    fn open(&self, guest: &Guest, _: SessionId, _: Reply) -> Result<Box<dyn Peer>, Refusal> {
+        match guest.stream.as_str() {
             "nobody" => {
                 return Err(Refusal::NotFound {
                     detail: "there is no such stream".into(),
@@ -30,7 +30,7 @@ impl Door for Lobby {
                     detail: "no recogniser is free".into(),
                 });
             }
-            _ => self.entered.lock().expect("sound").push(stream.to_owned()),
+            stream => self.entered.lock().expect("sound").push(stream.to_owned()),
         }
         let (probe, heard) = Probe::new();
         self.heard.lock().expect("sound").push(heard);

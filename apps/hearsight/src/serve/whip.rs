@@ -1,18 +1,19 @@
 //! WebRTC-HTTP ingestion (RFC 9725): an offer is posted and answered; the session is a resource that can be deleted.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::Door;
 use super::problem::Problem;
+use super::{Door, Guest};
 use crate::ingest::{Ingest, SessionId};
 
 const SDP: &str = "application/sdp";
@@ -41,6 +42,7 @@ pub(super) fn routes(ingest: Ingest, door: Arc<dyn Door>) -> Router {
 async fn publish(
     State(whip): State<Whip>,
     Path(stream): Path<String>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -60,11 +62,14 @@ async fn publish(
         )
     })?;
     let place = stream.clone();
+    let guest = Guest {
+        stream,
+        user: None,
+        address: from.map(|Extension(ConnectInfo(address))| address.ip().to_canonical()),
+    };
     // Negotiation costs milliseconds and waits for the ingest thread.
-    let answered = tokio::task::spawn_blocking(move || {
-        whip.ingest
-            .offer(&offer, |id, reply| whip.door.open(&stream, id, reply))
-    });
+    let answered =
+        tokio::task::spawn_blocking(move || whip.ingest.offer(&offer, |id, reply| whip.door.open(&guest, id, reply)));
     let answer = answered
         .await
         .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the offer could not be handled"))??;

@@ -13,7 +13,7 @@ use hearsight_core::time::{Moment, Span};
 use hearsight_live::host::{self, Host};
 
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
-use crate::serve::Door;
+use crate::serve::{Door, Guest};
 use crate::tape::{self, Recorder};
 use crate::wire::{self, ToClient, ToServer};
 use crate::wiring::{self, Audience, Doors, Rooms};
@@ -55,7 +55,7 @@ impl Sessions {
 }
 
 impl Door for Sessions {
-    fn open(&self, _stream: &str, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
+    fn open(&self, _guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
         let mut rooms = (self.open)()?;
         let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((tape, threads)) = &tape {
