@@ -1,14 +1,17 @@
 /** One connection, from the offer to its end: peer connection, data channel and the server's resource live and die together. */
 
 import { HearsightError } from "./errors.js";
+import { answerWithFragment, fragmentFromOffer } from "./fragment.js";
 import { holdResolution, preferH264, type VideoAim } from "./media.js";
 import { CHANNEL } from "./wire.js";
-import { end, publish, type Endpoint } from "./whip.js";
+import { end, publish, restart, type Endpoint } from "./whip.js";
 
 /** What a connection tells its owner. Nothing is said after `lost`. */
 export interface PeerEvents {
   /** A text of the server and when it came. */
   readonly message: (text: unknown) => void;
+  /** The path is gone and a new one is being looked for (`true`), or there is one again (`false`). The session goes on. */
+  readonly resuming: (looking: boolean) => void;
   /** The connection cannot be used any more. */
   readonly lost: (error: HearsightError) => void;
 }
@@ -17,16 +20,22 @@ export interface PeerEvents {
 const GATHER_WITHIN_MS = 1_500;
 /** ICE, DTLS and SCTP take a tenth of a second nearby, seconds over a bad line. */
 const OPEN_WITHIN_MS = 15_000;
-/** A path that comes back by itself does so within a few seconds; longer is a loss. */
-const DISCONNECTED_FOR_MS = 5_000;
+/** A path that comes back by itself mostly does so at once; after this another one is looked for. */
+const DISCONNECTED_FOR_MS = 1_000;
+/** The server keeps a silent session for fifteen seconds: a path that is not found by then is of no use. */
+const RESUME_WITHIN_MS = 12_000;
+/** Between two attempts to find one. */
+const RESUME_EVERY_MS = 1_000;
 /** Beyond this the channel is not being drained, and more would only grow old in it. */
 const MAX_BUFFERED = 256 * 1024;
 
 /** An open connection that sends `stream`. */
 export class Peer {
   private resource: string | null = null;
+  private answer = "";
   private grace: ReturnType<typeof setTimeout> | undefined;
-  private ended = false;
+  private readonly life = new AbortController();
+  private looking = false;
 
   private constructor(
     private readonly endpoint: Endpoint,
@@ -53,6 +62,7 @@ export class Peer {
       await gathered(connection);
       const session = await publish(endpoint, connection.localDescription?.sdp ?? "", signal);
       peer.resource = session.resource;
+      peer.answer = session.answer;
       const opened = peer.opened(signal);
       // Whoever fails first is reported; the other must not count as unhandled.
       opened.catch(() => undefined);
@@ -89,8 +99,8 @@ export class Peer {
 
   /** Ends it on both sides, without a word to the owner. */
   close(): void {
-    if (this.ended) return;
-    this.ended = true;
+    if (this.over()) return;
+    this.life.abort();
     clearTimeout(this.grace);
     this.connection.close();
     if (this.resource !== null) end(this.endpoint, this.resource);
@@ -99,7 +109,7 @@ export class Peer {
   private opened(signal: AbortSignal): Promise<void> {
     // From the start, not from the opening on: the server's first message may come with it.
     this.channel.addEventListener("message", (event: MessageEvent<unknown>) => {
-      if (!this.ended) this.events.message(event.data);
+      if (!this.over()) this.events.message(event.data);
     });
     return new Promise((resolve, reject) => {
       const settled = new AbortController();
@@ -123,14 +133,88 @@ export class Peer {
     const judge = (): void => {
       const state = this.connection.connectionState;
       clearTimeout(this.grace);
-      if (state === "failed" || state === "closed") this.lose();
-      if (state === "disconnected") this.grace = setTimeout(() => { this.lose(); }, DISCONNECTED_FOR_MS);
+      if (state === "closed") this.lose();
+      if (state === "failed") void this.resume();
+      if (state === "disconnected") this.grace = setTimeout(() => void this.resume(), DISCONNECTED_FOR_MS);
     };
     this.connection.addEventListener("connectionstatechange", judge);
+    // Another network: the old path may look well for seconds yet.
+    addEventListener("online", () => void this.resume(), { signal: this.life.signal });
+  }
+
+  /** Looks for another path to the same session (ICE restart), so that nothing of it is lost but what was said meanwhile. */
+  private async resume(): Promise<void> {
+    if (this.looking || this.over()) return;
+    this.looking = true;
+    this.events.resuming(true);
+    const deadline = performance.now() + RESUME_WITHIN_MS;
+    let answered: "yes" | "refused" | "unreachable" = "unreachable";
+    let found = false;
+    while (!found && answered !== "refused" && !this.over() && performance.now() < deadline) {
+      answered = await this.restarted();
+      found = answered === "yes" && (await this.connected(deadline));
+      if (answered === "unreachable") await new Promise((resolve) => setTimeout(resolve, RESUME_EVERY_MS));
+    }
+    this.looking = false;
+    if (this.over()) return;
+    if (found) this.events.resuming(false);
+    else this.lose();
+  }
+
+  /** Exchanges new ICE credentials. Where the server did not take them, the old ones hold on. */
+  private async restarted(): Promise<"yes" | "refused" | "unreachable"> {
+    const { connection, resource } = this;
+    if (resource === null) return "refused";
+    try {
+      const again = gatheredAgain(connection);
+      await connection.setLocalDescription(await connection.createOffer({ iceRestart: true }));
+      await again;
+      const ours = fragmentFromOffer(connection.localDescription?.sdp ?? "");
+      const theirs = await restart(this.endpoint, resource, ours, this.life.signal);
+      const answer = typeof theirs === "string" ? null : answerWithFragment(this.answer, theirs.fragment);
+      if (answer === null) {
+        await connection.setLocalDescription({ type: "rollback" });
+        return theirs === "unreachable" ? "unreachable" : "refused";
+      }
+      await connection.setRemoteDescription({ type: "answer", sdp: answer });
+      this.answer = answer;
+      return "yes";
+    } catch {
+      // Closed meanwhile, or an answer that the browser can't use.
+      return "refused";
+    }
+  }
+
+  /** Waits for the new path. */
+  private connected(deadline: number): Promise<boolean> {
+    const { connection } = this;
+    const good = (): boolean => ["connected", "completed"].includes(connection.iceConnectionState) && connection.connectionState === "connected";
+    return new Promise((resolve) => {
+      const settled = new AbortController();
+      const settle = (found: boolean): void => {
+        settled.abort();
+        clearTimeout(timer);
+        resolve(found);
+      };
+      const timer = setTimeout(() => { settle(good()); }, Math.max(0, deadline - performance.now()));
+      const look = (): void => {
+        if (good()) settle(true);
+        else if (connection.connectionState === "failed" || connection.connectionState === "closed") settle(false);
+      };
+      this.life.signal.addEventListener("abort", () => { settle(false); }, { signal: settled.signal });
+      connection.addEventListener("connectionstatechange", look, { signal: settled.signal });
+      connection.addEventListener("iceconnectionstatechange", look, { signal: settled.signal });
+      // A failure seen here is the old path's.
+      if (good()) settle(true);
+    });
+  }
+
+  private over(): boolean {
+    return this.life.signal.aborted;
   }
 
   private lose(): void {
-    if (this.ended) return;
+    if (this.over()) return;
     this.close();
     this.events.lost(new HearsightError("connection_lost"));
   }
@@ -152,5 +236,19 @@ function gathered(connection: RTCPeerConnection): Promise<void> {
       clearTimeout(timer);
       resolve();
     });
+  });
+}
+
+/** As `gathered`, asked before a restart begins: its state still says `complete`, of the gathering before. */
+function gatheredAgain(connection: RTCPeerConnection): Promise<void> {
+  return new Promise((resolve) => {
+    const settled = new AbortController();
+    const settle = (): void => {
+      settled.abort();
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(settle, GATHER_WITHIN_MS);
+    connection.addEventListener("icecandidate", ({ candidate }) => { if (candidate === null) settle(); }, { signal: settled.signal });
   });
 }

@@ -38,6 +38,8 @@ export interface SessionOptions extends Endpoint {
 /** Where a session stands. */
 export type State =
   | { readonly name: "idle" | "asking" | "connecting" | "live" | "closed" }
+  /** The path is gone; another one to the same session is being looked for, and its captions go on. */
+  | { readonly name: "resuming" }
   /** The connection is lost; the next attempt begins in `wait_ms`. */
   | { readonly name: "reconnecting"; readonly attempt: number; readonly wait_ms: number; readonly error: HearsightError }
   /** It has ended; `error` says why and what to do. */
@@ -174,6 +176,9 @@ export class Session extends Emitter<SessionEvents> {
     const events = {
       message: (text: unknown) => {
         conversation.receive(text, now_us());
+      },
+      resuming: (looking: boolean) => {
+        this.become({ name: looking ? "resuming" : "live" });
       },
       lost: (error: HearsightError) => {
         this.stopTimers();

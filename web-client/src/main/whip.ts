@@ -1,4 +1,4 @@
-/** The client's half of WHIP (RFC 9725): one POST with a whole offer, one DELETE at the end. */
+/** The client's half of WHIP (RFC 9725): one POST with a whole offer, a PATCH to restart ICE, one DELETE at the end. */
 
 import { errorFromResponse, HearsightError } from "./errors.js";
 
@@ -49,6 +49,26 @@ export async function publish(endpoint: Endpoint, offer: string, signal: AbortSi
     throw new HearsightError("bad_answer", {}, { status: response.status });
   }
   return { answer: body, resource };
+}
+
+/** What became of a restart: the server's fragment, its refusal (it cannot, or no longer knows the session), or silence. */
+export type Restart = { readonly fragment: string } | "refused" | "unreachable";
+
+/** Restarts ICE (RFC 9725 section 4.3.3): sends our fragment. */
+export async function restart(endpoint: Endpoint, resource: string, fragment: string, signal: AbortSignal): Promise<Restart> {
+  if (new URL(resource).origin !== new URL(endpoint.url).origin) return "refused";
+  try {
+    const response = await fetch(resource, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*", ...authorization(endpoint) },
+      body: fragment,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN_MS)]),
+    });
+    const body = await response.text();
+    return response.status === 200 && body.length <= MAX_ANSWER ? { fragment: body } : "refused";
+  } catch {
+    return "unreachable";
+  }
 }
 
 /** Ends the session at the server. It may outlive the page; a server that does not hear it notices by itself. */

@@ -26,11 +26,31 @@ window.answer = async (offer) => {
     if (channel.readyState === "open") greet();
     else channel.addEventListener("open", greet);
   });
-  await connection.setRemoteDescription({ type: "offer", sdp: offer });
-  await connection.setLocalDescription();
-  await new Promise((resolve) => {
-    if (connection.iceGatheringState === "complete") resolve();
-    connection.addEventListener("icegatheringstatechange", () => connection.iceGatheringState === "complete" && resolve());
+  window.offer = offer;
+  return await answered();
+};
+
+async function answered() {
+  const { connection } = window;
+  await connection.setRemoteDescription({ type: "offer", sdp: window.offer });
+  const gathered = new Promise((resolve) => {
+    connection.onicecandidate = ({ candidate }) => candidate === null && resolve();
   });
+  await connection.setLocalDescription();
+  await gathered;
   return connection.localDescription.sdp;
+}
+
+// An ICE restart: the earlier offer with the fragment's credentials and candidates, and of our answer what is a server's fragment.
+window.restart = async (fragment) => {
+  const line = (name) => fragment.match(new RegExp(`a=${name}:.*`))[0];
+  const candidates = fragment.match(/a=candidate:.*/g).map((each) => each.trim());
+  window.offer = window.offer
+    .replace(/a=ice-ufrag:.*/g, line("ice-ufrag"))
+    .replace(/a=ice-pwd:.*/g, line("ice-pwd"))
+    .replace(/a=candidate:.*\r\n/g, "")
+    .replace(/(a=mid:.*\r\n)/g, `$1${candidates.join("\r\n")}\r\n`);
+  const sdp = await answered();
+  const [ufrag, pwd, candidate] = ["ice-ufrag", "ice-pwd", "candidate"].map((name) => sdp.match(new RegExp(`a=${name}:.*`))[0].trim());
+  return `${ufrag}\r\n${pwd}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n${candidate}\r\n`;
 };

@@ -86,6 +86,10 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
     async (route, request) => {
       requests.push(request);
       if (request.method() === "DELETE") return route.fulfill({ status: 200 });
+      if (request.method() === "PATCH") {
+        const fragment = await server.evaluate((offered) => window.restart(offered), request.postData());
+        return route.fulfill({ status: 200, headers: { "content-type": "application/trickle-ice-sdpfrag" }, body: fragment });
+      }
       const body = await server.evaluate((offer) => window.answer(offer), request.postData());
       return route.fulfill({ status: 201, headers: { "content-type": "application/sdp", location: `/whip/x/${requests.length}` }, body });
     },
@@ -135,6 +139,17 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
   await page.locator("#captions").focus();
   await page.keyboard.press("ArrowRight");
   await page.locator("#when", { hasText: "mouse" }).waitFor();
+
+  // Another network: the session is taken along, and its captions go on.
+  await page.evaluate(() => window.dispatchEvent(new window.Event("online")));
+  await page.locator("#state", { hasText: "Looking for another way" }).waitFor();
+  await inState(page, "live");
+  const patch = requests.find((request) => request.method() === "PATCH");
+  assert.equal(patch.headers()["if-match"], "*");
+  assert.match(patch.postData(), /a=ice-ufrag:/);
+  await server.evaluate(() => window.event({ type: "words.final", id: 4, segment: 1, at_us: 1900000, words: window.words("the same house") }, "words.final"));
+  await page.locator('#captions [data-kind="final"]', { hasText: "the same house" }).waitFor();
+  assert.equal(await page.locator('#captions [data-kind="gap"]').count(), 0);
 
   await server.evaluate(() => window.connection.close());
   await inState(page, "reconnecting");

@@ -98,7 +98,7 @@ function showState(state: State): void {
   const line = part("state");
   line.dataset["state"] = state.name;
   line.textContent = sentence(state);
-  const running = state.name === "asking" || state.name === "connecting" || state.name === "live" || state.name === "reconnecting";
+  const running = ["asking", "connecting", "live", "resuming", "reconnecting"].includes(state.name);
   const focused = document.activeElement === start || document.activeElement === stop;
   start.hidden = running;
   stop.hidden = !running;
@@ -122,6 +122,8 @@ function sentence(state: State): string {
       return "Connecting…";
     case "live":
       return "Live";
+    case "resuming":
+      return "Looking for another way to the server…";
     case "reconnecting":
       return `Reconnecting, attempt ${state.attempt}…`;
     case "closed":
