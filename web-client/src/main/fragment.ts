@@ -14,7 +14,7 @@ export function fragmentFromOffer(offer: string): string {
   return [...group, ...credentials, ...rest, ""].join("\r\n");
 }
 
-/** The answer as it would read after the restart; null where the fragment brings no credentials. */
+/** The answer as it would read after the restart; null where the fragment brings no credentials or there is nothing to renew. */
 export function answerWithFragment(answer: string, fragment: string): string | null {
   const lines = fragment.split(/\r?\n/);
   const ufrag = lines.find((line) => line.startsWith("a=ice-ufrag:"));
@@ -22,6 +22,7 @@ export function answerWithFragment(answer: string, fragment: string): string | n
   if (ufrag === undefined || pwd === undefined) return null;
   const candidates = lines.filter((line) => line.startsWith("a=candidate:"));
   const { session, media } = sections(answer);
+  if (media.length === 0) return null;
   const renewed = media.map((section) => {
     const kept = section.filter((line) => !isCredential(line) && (candidates.length === 0 || !isCandidate(line)));
     return [...kept, ufrag, pwd, ...candidates];
