@@ -44,7 +44,7 @@ const KEPT_TO: [(&str, &[&str], &str); 12] = [
     (
         "serde",
         &["hearsight"],
-        "only the wire, the settings, the tape and the talk's text are serialised",
+        "only the wire, the settings, the tokens, the tape and the talk's text are serialised",
     ),
     (
         "tokio",
@@ -96,12 +96,13 @@ const SPOKEN_IN: [(&str, &[&str], &str); 4] = [
         &[
             "apps/hearsight/src/wire",
             "apps/hearsight/src/serve/problem",
+            "apps/hearsight/src/serve/tokens",
             "apps/hearsight/src/config",
             "apps/hearsight/src/tape",
             "apps/hearsight/src/demo/talk",
             "tests/src",
         ],
-        "only the wire, the settings, the tape and the talk's text are serialised",
+        "only the wire, the settings, the tokens, the tape and the talk's text are serialised",
     ),
     ("wgpu", &["shaders/src"], "where memory lives is in the type"),
 ];

@@ -1,7 +1,8 @@
 //! The server put together: engines, sessions, ingest and HTTP, started in that order and stopped in the other.
 
 use std::future::Future;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -11,15 +12,20 @@ use hearsight_live::host::Host;
 use thiserror::Error;
 
 use crate::budget;
-use crate::config::Config;
+use crate::config::{Config, IceLogin};
 use crate::ingest::{self, Ingest};
 use crate::kit::{Kit, KitError};
-use crate::serve::{self, Certificate, Listener, ServeError, Serving};
+use crate::serve::{
+    self, Access, Certificate, IceServers, Limits, Listener, Login, Rules, ServeError, Serving, Tokens, TokensError,
+};
 use crate::session::Sessions;
 use crate::tape::Recorder;
 
 /// Connections over which one session's page, offer and goodbye may come, and some to spare.
 const CONNECTIONS_PER_SESSION: usize = 8;
+
+/// The longest file of one secret that is read.
+const MAX_SECRET: u64 = 4096;
 
 /// Why the server does not start. Each message says what to do.
 #[derive(Debug, Error)]
@@ -41,6 +47,19 @@ pub enum StartError {
     /// HTTP can't be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The tokens can't be used.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
+    /// A file that holds a secret can't be read.
+    #[error("can't read {}, which {field} names: {source}", path.display())]
+    Secret {
+        /// The setting.
+        field: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The tape can't be written.
     #[error("can't write the tape {path}: {source}; choose another file with --log-tape")]
     Tape {
@@ -57,6 +76,8 @@ pub struct Server {
     pub clock: Clock,
     /// Its listeners.
     pub listeners: Vec<Listener>,
+    /// Who may come in: the rules can be replaced while it serves.
+    pub access: Arc<Access>,
     ingest: Ingest,
     serving: Serving,
 }
@@ -124,13 +145,72 @@ pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 
         public_address: config.listen.public_address,
         max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION,
     };
-    let serving = serve::run(http, ingest.clone(), Arc::new(sessions), shutdown).await?;
+    let access = Access::new(rules(config)?, clock);
+    warn_if_open(config);
+    let serving = serve::run(http, ingest.clone(), access.clone(), Arc::new(sessions), shutdown).await?;
     Ok(Server {
         clock,
+        access,
         listeners: serving.listeners.clone(),
         ingest,
         serving,
     })
+}
+
+/// The rules of access that the settings make, with the files that they name. Read anew, they can replace those in force.
+pub fn rules(config: &Config) -> Result<Rules, StartError> {
+    let limits = &config.limits;
+    let tokens = config.access.tokens.as_deref().map(Tokens::read).transpose()?;
+    let login = match &config.ice.login {
+        IceLogin::None => Login::None,
+        IceLogin::Password { username, credential } => Login::Password {
+            username: username.clone(),
+            credential: secret("ice.credential", credential)?,
+        },
+        IceLogin::Secret { secret: path, lifetime } => Login::Secret {
+            secret: secret("ice.secret", path)?.into_bytes(),
+            lifetime: *lifetime,
+        },
+    };
+    Ok(Rules {
+        tokens,
+        limits: Limits {
+            sessions_per_user: limits.sessions_per_user,
+            sessions_per_address: limits.sessions_per_address,
+            offers_per_minute: limits.offers_per_minute,
+            connections_per_address: limits.connections_per_address,
+        },
+        ice: IceServers {
+            servers: config.ice.servers.clone(),
+            login,
+        },
+        elsewhere: config.access.elsewhere.clone(),
+    })
+}
+
+/// The first line of a file, which holds a secret.
+fn secret(field: &'static str, path: &Path) -> Result<String, StartError> {
+    let read = || {
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(MAX_SECRET).read_to_string(&mut text)?;
+        let line = text.lines().next().unwrap_or_default().trim().to_owned();
+        match line.is_empty() || line.contains(char::is_control) {
+            true => Err(std::io::Error::other("it should hold one line of text")),
+            false => Ok(line),
+        }
+    };
+    read().map_err(|source| StartError::Secret {
+        field,
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn warn_if_open(config: &Config) {
+    let beyond = config.listen.https.is_some_and(|address| !address.ip().is_loopback());
+    if beyond && config.access.tokens.is_none() {
+        tracing::warn!("whoever reaches this server may publish to it: set access.tokens to ask for tokens");
+    }
 }
 
 fn worker(program: &Path, model: &Path) -> Command {

@@ -11,7 +11,9 @@ mod tests;
 use std::ffi::OsString;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
 
@@ -30,6 +32,10 @@ pub struct Config {
     pub listen: Listen,
     /// What a stranger may take.
     pub limits: Limits,
+    /// Who may publish, and where else to go.
+    pub access: Access,
+    /// STUN and TURN servers that clients are told of.
+    pub ice: Ice,
     /// Libraries and models.
     pub assets: Assets,
     /// The pool of recogniser processes.
@@ -64,8 +70,55 @@ pub struct Listen {
 pub struct Limits {
     /// Sessions at a time.
     pub sessions: usize,
+    /// Sessions at a time of one user; none: no limit of its own.
+    pub sessions_per_user: Option<NonZeroUsize>,
+    /// Sessions at a time from one address; none: no limit of its own.
+    pub sessions_per_address: Option<NonZeroUsize>,
+    /// Offers in a minute from one address; none: any number.
+    pub offers_per_minute: Option<NonZeroUsize>,
+    /// HTTP connections at a time from one address; none: no limit of its own.
+    pub connections_per_address: Option<NonZeroUsize>,
     /// From the offer to the first media.
-    pub connect: std::time::Duration,
+    pub connect: Duration,
+}
+
+/// Who may publish, and where else to go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    /// The file of bearer tokens; none: whoever reaches the server may publish.
+    pub tokens: Option<PathBuf>,
+    /// Where clients are sent when every place is taken: `http` or `https`, a host, and no slash at the end.
+    pub elsewhere: Option<String>,
+}
+
+/// STUN and TURN servers that clients are told of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ice {
+    /// Their addresses, RFC 7064 and RFC 7065.
+    pub servers: Vec<String>,
+    /// How clients log in to the TURN servers.
+    pub login: IceLogin,
+}
+
+/// How clients log in to the TURN servers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IceLogin {
+    /// Not at all.
+    None,
+    /// All alike.
+    Password {
+        /// The user name.
+        username: String,
+        /// The file that holds the password.
+        credential: PathBuf,
+    },
+    /// Each with a name and password of its own, made with a shared secret.
+    Secret {
+        /// The file that holds the secret.
+        secret: PathBuf,
+        /// How long a name and password are good for.
+        lifetime: Duration,
+    },
 }
 
 /// Libraries and models; whether they are there and whole is for those who load them to say.
@@ -94,7 +147,7 @@ pub struct Recognise {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
     /// None: as many as there are cores.
-    pub threads: Option<std::num::NonZeroUsize>,
+    pub threads: Option<NonZeroUsize>,
 }
 
 /// What is logged, and how.
@@ -135,6 +188,13 @@ pub enum Command {
     Demo,
     /// Print this text: the settings in force, as TOML.
     Config(String),
+    /// Make a bearer token for a user and print it with its entry for the file of tokens.
+    Token {
+        /// Whose token.
+        user: String,
+        /// What it may publish: names, or beginnings followed by `*`; empty: every stream.
+        streams: Vec<String>,
+    },
     /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
     RecogniseWorker(PathBuf),
 }
@@ -234,6 +294,18 @@ where
             Command::RecogniseWorker(model.clone()),
         ));
     }
+    if let Some(user) = flags.try_get_one::<String>("user").ok().flatten() {
+        let streams = flags
+            .get_many::<String>("streams")
+            .unwrap_or_default()
+            .cloned()
+            .collect();
+        let user = user.clone();
+        return Ok((
+            check::config(&settings, &around.variables)?,
+            Command::Token { user, streams },
+        ));
+    }
     if let Some((path, text)) = file(flags, &around.files)? {
         settings.merge_file(&path, &text)?;
     }
@@ -331,6 +403,18 @@ fn program(keys: &[Key]) -> clap::Command {
             clap::Command::new("config")
                 .about("Print the settings in force, as TOML")
                 .args(flags),
+        )
+        .subcommand(
+            clap::Command::new("token")
+                .about("Make a bearer token, and its entry for the file that access.tokens names")
+                .arg(Arg::new("user").required(true).help("Whose token"))
+                .arg(
+                    Arg::new("streams")
+                        .long("streams")
+                        .value_name("NAME,…")
+                        .value_delimiter(',')
+                        .help("What it may publish, such as me,lab-* [default: every stream]"),
+                ),
         )
         .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
 }

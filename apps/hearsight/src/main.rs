@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use hearsight::config::{self, Command, Config, ConfigError};
+use hearsight::serve::create_token;
 use hearsight::{app, telemetry};
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
             println!("{text}");
             return ExitCode::SUCCESS;
         }
+        Command::Token { user, streams } => return token(&user, &streams),
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(&model),
         Command::Serve => run(&config, Show::Page),
         Command::Demo => run(&config, Show::Talk),
@@ -30,6 +32,17 @@ fn main() -> ExitCode {
 fn fail(problem: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("hearsight: {problem}");
     ExitCode::FAILURE
+}
+
+/// The token goes to whoever publishes, its entry into the file; it is shown this once.
+fn token(user: &str, streams: &[String]) -> ExitCode {
+    match create_token(user, streams) {
+        Ok(created) => {
+            println!("# The token, shown only now: {}\n{}", created.token, created.entry);
+            ExitCode::SUCCESS
+        }
+        Err(problem) => fail(&problem),
+    }
 }
 
 /// What there is to see besides the page.

@@ -7,8 +7,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use axum::http::Uri;
+
 use super::settings::Settings;
-use super::{Assets, BadValue, Config, ConfigError, Demo, Engine, Limits, Listen, Log, LogFormat, Recognise};
+use super::{
+    Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Ice, IceLogin, Limits, Listen, Log, LogFormat,
+    Recognise,
+};
 
 /// Checks every setting; `variables` tell where the state folder is by default.
 pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Result<Config, ConfigError> {
@@ -28,10 +33,9 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         .unwrap_or_else(|| assets.deps.join("talk/talk.wav"));
     Ok(Config {
         listen: listen(&checked, variables)?,
-        limits: Limits {
-            sessions: checked.integer("limits.sessions", 1..=1000)?,
-            connect: Duration::from_secs(checked.integer("limits.connect_s", 1..=120)? as u64),
-        },
+        limits: limits(&checked)?,
+        access: access(&checked)?,
+        ice: ice(&checked)?,
         assets,
         recognise: Recognise { workers, warm },
         engine: Engine {
@@ -54,7 +58,11 @@ fn listen(checked: &Checked<'_>, variables: &[(String, String)]) -> Result<Liste
         let remedy = "write the address that browsers use";
         return Err(checked.refusal("listen.public_address", "nobody can be reached there", remedy));
     }
-    let certificate = match (checked.file("listen.certificate")?, checked.file("listen.key")?) {
+    const PEM: &str = "name a PEM file that this user can read, or leave it empty";
+    let certificate = match (
+        checked.file("listen.certificate", PEM)?,
+        checked.file("listen.key", PEM)?,
+    ) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
         (Some(_), None) => {
@@ -104,6 +112,110 @@ fn addresses(checked: &Checked<'_>) -> Result<Addresses, ConfigError> {
         return Err(checked.refusal("listen.udp", problem, remedy));
     }
     Ok((http, https, udp))
+}
+
+fn limits(checked: &Checked<'_>) -> Result<Limits, ConfigError> {
+    let some = |key: &str, most: usize| Ok::<_, ConfigError>(NonZeroUsize::new(checked.integer(key, 0..=most)?));
+    Ok(Limits {
+        sessions: checked.integer("limits.sessions", 1..=1000)?,
+        sessions_per_user: some("limits.sessions_per_user", 1000)?,
+        sessions_per_address: some("limits.sessions_per_address", 1000)?,
+        offers_per_minute: some("limits.offers_per_minute", 100_000)?,
+        connections_per_address: some("limits.connections_per_address", 10_000)?,
+        connect: Duration::from_secs(checked.integer("limits.connect_s", 1..=120)? as u64),
+    })
+}
+
+fn access(checked: &Checked<'_>) -> Result<Access, ConfigError> {
+    const ELSEWHERE: &str = "access.elsewhere";
+    const REMEDY: &str = "write one such as \"https://other.example\"";
+    let elsewhere: Option<Uri> = checked.parsed(ELSEWHERE, "it is not an address", REMEDY)?;
+    let elsewhere = match elsewhere {
+        Some(uri) if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() => {
+            return Err(checked.refusal(ELSEWHERE, "it is not the address of a web server", REMEDY));
+        }
+        uri => uri.map(|uri| uri.to_string().trim_end_matches('/').to_owned()),
+    };
+    let tokens = checked.file(
+        "access.tokens",
+        "make it with `hearsight token USER`, or leave it empty",
+    )?;
+    Ok(Access { tokens, elsewhere })
+}
+
+fn ice(checked: &Checked<'_>) -> Result<Ice, ConfigError> {
+    let servers = checked.texts("ice.servers");
+    if servers.len() > 8 || !servers.iter().all(|server| is_ice_server(server)) {
+        return Err(checked.refusal(
+            "ice.servers",
+            "not all are STUN or TURN addresses, or there are more than 8",
+            "write them like \"stun:stun.example:3478\" or \"turns:turn.example:5349?transport=tcp\"",
+        ));
+    }
+    let username = checked.text("ice.username")?;
+    // It is written into a header, and `:` parts it from a time of expiry.
+    if !username.bytes().all(|c| c.is_ascii_graphic() && c != b':') {
+        return Err(checked.refusal(
+            "ice.username",
+            "it holds odd characters",
+            "use letters, digits and signs, no colon",
+        ));
+    }
+    const FILE: &str = "name a file that holds it, or leave it empty";
+    let credential = checked.file("ice.credential", FILE)?;
+    let secret = checked.file("ice.secret", FILE)?;
+    let lifetime = Duration::from_secs(checked.integer("ice.lifetime_s", 60..=604_800)? as u64);
+    let login = match (username, credential, secret) {
+        ("", None, None) => IceLogin::None,
+        ("", None, Some(secret)) => IceLogin::Secret { secret, lifetime },
+        ("", Some(_), _) => {
+            return Err(checked.refusal("ice.username", "the credential's user is missing", "write it"));
+        }
+        (_, None, None) => {
+            return Err(checked.refusal(
+                "ice.credential",
+                "the user's password is missing",
+                "name the file that holds it",
+            ));
+        }
+        (_, _, Some(_)) => {
+            let problem = "there is a user name as well, and one of them is enough";
+            return Err(checked.refusal(
+                "ice.secret",
+                problem,
+                "leave ice.username and ice.credential empty, or this",
+            ));
+        }
+        (username, Some(credential), None) => IceLogin::Password {
+            username: username.to_owned(),
+            credential,
+        },
+    };
+    if login == IceLogin::None && servers.iter().any(|server| server.starts_with("turn")) {
+        let problem = "TURN servers ask for a name and a password";
+        return Err(checked.refusal(
+            "ice.servers",
+            problem,
+            "set ice.secret, or ice.username and ice.credential",
+        ));
+    }
+    Ok(Ice { servers, login })
+}
+
+/// Whether it is a STUN or TURN address (RFC 7064, RFC 7065) that can stand in a header.
+fn is_ice_server(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let (host, query) = rest
+        .split_once('?')
+        .map_or((rest, None), |(host, query)| (host, Some(query)));
+    let relays = matches!(scheme, "turn" | "turns");
+    let host_like = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']');
+    (relays || matches!(scheme, "stun" | "stuns"))
+        && (1..=255).contains(&host.len())
+        && host.bytes().all(host_like)
+        && query.is_none_or(|query| relays && matches!(query, "transport=udp" | "transport=tcp"))
 }
 
 /// systemd's folder for the service, else the XDG base directory specification's for the user.
@@ -193,16 +305,17 @@ impl<'a> Checked<'a> {
         Ok(Some(self.text(key)?).filter(|text| !text.is_empty()).map(PathBuf::from))
     }
     /// A path to a file that exists, or none.
-    fn file(&self, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+    fn file(&self, key: &str, remedy: &str) -> Result<Option<PathBuf>, ConfigError> {
         let path = self.path(key)?;
         if path.as_ref().is_some_and(|path| !path.is_file()) {
-            return Err(self.refusal(
-                key,
-                "there is no such file",
-                "name a PEM file that this user can read, or leave it empty",
-            ));
+            return Err(self.refusal(key, "there is no such file", remedy));
         }
         Ok(path)
+    }
+    /// The items of a list.
+    fn texts(&self, key: &str) -> Vec<String> {
+        let items = self.0.get(key).0.as_array().into_iter().flatten();
+        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
     }
     /// Empty: none.
     fn parsed<T: FromStr>(&self, key: &str, problem: &str, remedy: &str) -> Result<Option<T>, ConfigError> {

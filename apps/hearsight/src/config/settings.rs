@@ -46,6 +46,7 @@ impl Key {
         match self.default {
             Value::Integer(_) => "whole number",
             Value::Boolean(_) => "true or false",
+            Value::Array(_) => "list",
             _ => "text",
         }
     }
@@ -53,6 +54,10 @@ impl Key {
         match self.default {
             Value::Integer(_) => text.trim().parse::<i64>().ok().map(Value::from),
             Value::Boolean(_) => text.trim().parse::<bool>().ok().map(Value::from),
+            Value::Array(_) => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Some(Value::Array(items.collect()))
+            }
             _ => Some(Value::from(text)),
         }
     }
@@ -196,7 +201,7 @@ impl Settings {
             return Err(self.unknown(&format!("{section}.{name}"), source));
         };
         match item.as_value() {
-            Some(value) if value.type_name() == key.default.type_name() => {
+            Some(value) if value.type_name() == key.default.type_name() && texts_only(value) => {
                 self.values
                     .insert(key.dotted(), (value.clone().decorated("", ""), source));
                 Ok(())
@@ -288,6 +293,11 @@ impl Settings {
     }
 }
 
+/// Whether a list, if it is one, holds nothing but text.
+fn texts_only(value: &Value) -> bool {
+    value.as_array().is_none_or(|items| items.iter().all(Value::is_str))
+}
+
 fn wrong_kind(key: &Key, given: &str, source: Source) -> ConfigError {
     ConfigError::from(Box::new(BadValue {
         field: key.dotted(),
@@ -295,7 +305,8 @@ fn wrong_kind(key: &Key, given: &str, source: Source) -> ConfigError {
         source_of: source,
         problem: format!("it must be a {}", key.kind())
             .replace("a text", "text in quotes")
-            .replace("a true", "true"),
+            .replace("a true", "true")
+            .replace("a list", "a list of texts in quotes"),
         remedy: format!("the default is {}", key.default.to_string().trim()),
     }))
 }

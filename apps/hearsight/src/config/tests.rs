@@ -54,7 +54,18 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("listen.key", text(pem)),
         ("listen.state", text("kept")),
         ("limits.sessions", "3".into()),
+        ("limits.sessions_per_user", "2".into()),
+        ("limits.sessions_per_address", "1".into()),
+        ("limits.offers_per_minute", "0".into()),
+        ("limits.connections_per_address", "9".into()),
         ("limits.connect_s", "5".into()),
+        ("access.tokens", text(pem)),
+        ("access.elsewhere", text("https://other.example")),
+        ("ice.servers", "[\"stun:a.example\", \"turn:b.example\"]".into()),
+        ("ice.username", text("")),
+        ("ice.credential", text("")),
+        ("ice.secret", text(pem)),
+        ("ice.lifetime_s", "60".into()),
         ("assets.deps", text("elsewhere")),
         ("assets.onnxruntime", text("a.so")),
         ("assets.silero", text("b.onnx")),
@@ -103,7 +114,7 @@ fn every_key_is_set_alike_by_file_environment_and_flag() {
     let (mut variables, mut flags) = (Vec::new(), Vec::new());
     for (key, (name, value)) in keys().iter().zip(&others) {
         assert_eq!(key.dotted(), *name, "the table is in the file's order");
-        let bare = value.trim_matches('"').to_owned();
+        let bare = value.replace(['"', '[', ']'], "").replace("::1:", "[::1]:");
         text += &format!("{name} = {value}\n");
         variables.push((key.variable(), bare.clone()));
         flags.push(format!("--{}", key.flag()));
@@ -137,6 +148,12 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.listen.public_address != defaults.listen.public_address,
         by_file.listen.state != defaults.listen.state,
         by_file.limits.sessions == 3 && by_file.limits.connect.as_secs() == 5,
+        by_file.limits.offers_per_minute.is_none() && by_file.limits.sessions_per_user == NonZeroUsize::new(2),
+        by_file.limits.sessions_per_address == NonZeroUsize::new(1),
+        by_file.limits.connections_per_address == NonZeroUsize::new(9),
+        by_file.access.tokens.is_some() && by_file.access.elsewhere.as_deref() == Some("https://other.example"),
+        by_file.ice.servers == ["stun:a.example", "turn:b.example"],
+        matches!(&by_file.ice.login, IceLogin::Secret { lifetime, .. } if lifetime.as_secs() == 60),
         by_file.assets.deps == Path::new("elsewhere") && by_file.assets.onnxruntime == Path::new("a.so"),
         by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
         by_file.recognise == Recognise { workers: 7, warm: 2 },
@@ -153,7 +170,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 12]);
+    assert_eq!(differences, [true; 18]);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Config {
 pub struct SessionId(u128);
 
 impl SessionId {
-    fn random() -> io::Result<SessionId> {
+    pub(crate) fn random() -> io::Result<SessionId> {
         let mut bytes = [0u8; 16];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         Ok(SessionId(u128::from_be_bytes(bytes)))
@@ -148,6 +148,14 @@ pub enum Refusal {
     /// There is no room now; try again after so many seconds.
     #[error("{detail}")]
     Busy {
+        /// When to try again, in seconds.
+        retry_after: u32,
+        /// What to tell the client.
+        detail: String,
+    },
+    /// This user or this address has as much as it may have; try again after so many seconds.
+    #[error("{detail}")]
+    TooMany {
         /// When to try again, in seconds.
         retry_after: u32,
         /// What to tell the client.

@@ -141,7 +141,8 @@ impl House {
             max_connections: 16,
         };
         let shutdown = async { drop(closed.await) };
-        let serving = serve::run(config, ingest.clone(), Arc::new(lobby), shutdown).await;
+        let access = serve::Access::new(serve::Rules::default(), clock);
+        let serving = serve::run(config, ingest.clone(), access, Arc::new(lobby), shutdown).await;
         let address = serving.expect("an HTTP socket").listeners[0].address;
         House {
             ingest,

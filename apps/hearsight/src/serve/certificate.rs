@@ -108,7 +108,8 @@ fn names(addresses: impl Iterator<Item = IpAddr>) -> BTreeSet<String> {
     names
 }
 
-fn unix_now() -> Duration {
+/// What certificates and credentials are valid by.
+pub(super) fn unix_now() -> Duration {
     #[allow(clippy::disallowed_methods, reason = "certificates are valid by the calendar")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).unwrap_or_default()

@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::HEADER_TIMEOUT;
+use super::access::Access;
+use super::limits::{Crowd, Neighbour, OneOfCrowd};
 
 /// The header of the longest sensible request; ours are short.
 const HEADER_BYTES: usize = 32 * 1024;
@@ -53,17 +55,35 @@ pub(super) async fn serve(
     }
 }
 
-/// Lets at most so many connections in at a time; others are closed at once.
-#[derive(Clone, Debug)]
+/// Lets at most so many connections in at a time, in all and from one address; others are closed at once.
+#[derive(Clone)]
 pub(super) struct Limit {
     places: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
+    access: Arc<Access>,
 }
 
 impl Limit {
-    pub(super) fn new(places: usize) -> Limit {
+    pub(super) fn new(places: usize, access: Arc<Access>) -> Limit {
         Limit {
             places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            crowd: Arc::default(),
+            access,
         }
+    }
+
+    fn enter(&self, stream: TcpStream) -> io::Result<Counted> {
+        let from = Neighbour::of(stream.peer_addr()?.ip());
+        let most = self.access.rules().limits.connections_per_address;
+        let too_many = || io::Error::other("too many connections");
+        let one = self.crowd.enter(from, most).ok_or_else(too_many)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| too_many())?;
+        stream.set_nodelay(true)?;
+        Ok(Counted {
+            stream,
+            _place: place,
+            _one: one,
+        })
     }
 }
 
@@ -73,12 +93,8 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Limit {
     type Future = Pin<Box<dyn Future<Output = io::Result<(Counted, S)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = self.places.clone().try_acquire_owned();
-        Box::pin(async move {
-            let place = place.map_err(|_| io::Error::other("too many connections"))?;
-            stream.set_nodelay(true)?;
-            Ok((Counted { stream, _place: place }, service))
-        })
+        let entered = self.enter(stream);
+        Box::pin(async move { Ok((entered?, service)) })
     }
 }
 
@@ -87,6 +103,7 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Limit {
 pub(super) struct Counted {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
+    _one: OneOfCrowd,
 }
 
 impl AsyncRead for Counted {

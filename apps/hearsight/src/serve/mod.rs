@@ -3,10 +3,14 @@
 //! Knows axum, TLS and certificates. Must not know what sessions do: that is behind [`Door`]. Start at [`run`]; the
 //! routes without a socket are [`router`].
 
+mod access;
 mod certificate;
 mod connections;
+mod ice_servers;
+mod limits;
 mod page;
 mod problem;
+mod tokens;
 mod whip;
 
 use std::future::Future;
@@ -26,9 +30,13 @@ use tokio::task::JoinHandle;
 
 use crate::ingest::{Ingest, MAX_SDP, Peer, Refusal, Reply, SessionId};
 
+pub use access::{Access, Rules};
 pub use certificate::CertificateError;
 use connections::Limit;
+pub use ice_servers::{IceServers, Login};
+pub use limits::Limits;
 use problem::Problem;
+pub use tokens::{Created, Tokens, TokensError, create as create_token};
 
 /// How long a request may take from its first byte to the end of its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -138,6 +146,7 @@ impl Serving {
 pub async fn run(
     config: Config,
     ingest: Ingest,
+    access: Arc<Access>,
     door: Arc<dyn Door>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Serving, ServeError> {
@@ -164,7 +173,7 @@ pub async fn run(
         }
         false => None,
     };
-    let app = router(ingest, door);
+    let app = router(ingest, access.clone(), door);
     let handle = Handle::new();
     let mut serving = Serving {
         listeners: Vec::new(),
@@ -172,7 +181,7 @@ pub async fn run(
     };
     for ((socket, address), secure) in bound {
         let tls = tls.clone().filter(|_| secure);
-        let limit = Limit::new(config.max_connections);
+        let limit = Limit::new(config.max_connections, access.clone());
         let server = connections::serve(socket, tls, limit, handle.clone(), app.clone());
         serving.listeners.push(Listener { address, secure });
         serving.tasks.push(tokio::spawn(server));
@@ -185,9 +194,9 @@ pub async fn run(
 }
 
 /// The routes, for serving and for tests without a socket.
-pub fn router(ingest: Ingest, door: Arc<dyn Door>) -> Router {
+pub fn router(ingest: Ingest, access: Arc<Access>, door: Arc<dyn Door>) -> Router {
     Router::new()
-        .merge(whip::routes(ingest, door))
+        .merge(whip::routes(ingest, access, door))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/", get(page::index))
         .fallback(page::file)

@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problem documents: what went wrong, and what to do about it.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::ingest::{OfferError, Refusal};
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
-    retry_after: Option<u32>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Serialize)]
@@ -27,15 +27,21 @@ impl Problem {
         Problem {
             status,
             detail: detail.into(),
-            retry_after: None,
+            headers: Vec::new(),
         }
+    }
+    /// Adds a header.
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Problem {
+        self.headers.push((name, value));
+        self
+    }
+    /// Try again after so many seconds.
+    pub(super) fn retry_after(self, seconds: u32) -> Problem {
+        self.with(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
     /// There is no room; try again after so many seconds.
     pub(super) fn busy(detail: impl Into<String>, retry_after: u32) -> Problem {
-        Problem {
-            retry_after: Some(retry_after),
-            ..Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-        }
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after)
     }
 }
 
@@ -50,6 +56,9 @@ impl From<OfferError> for Problem {
             OfferError::Unsupported(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text),
             OfferError::Crowded(_) => Problem::busy(format!("{text}: try again a little later"), 5),
             OfferError::Refused(Refusal::Busy { retry_after, detail }) => Problem::busy(detail, retry_after),
+            OfferError::Refused(Refusal::TooMany { retry_after, detail }) => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after)
+            }
             OfferError::Refused(Refusal::NotFound { detail }) => Problem::new(StatusCode::NOT_FOUND, detail),
             OfferError::Unavailable(_) => Problem::busy(format!("{text}: try again a little later"), 2),
         }
@@ -73,9 +82,7 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        headers.extend(self.headers);
         response
     }
 }

@@ -99,7 +99,8 @@ fn house(config: impl FnOnce(&mut crate::ingest::Config)) -> (Router, Arc<Lobby>
     let (ingest, clock) = start(config);
     let lobby = Arc::new(Lobby::default());
     let (_, offer) = Client::new(clock);
-    (router(ingest.clone(), lobby.clone()), lobby, ingest, offer)
+    let access = Access::new(Rules::default(), clock);
+    (router(ingest.clone(), access, lobby.clone()), lobby, ingest, offer)
 }
 
 #[tokio::test]
@@ -152,12 +153,15 @@ async fn options_say_what_is_accepted() {
     let (app, ..) = house(|_| {});
     for path in ["/whip/me", "/whip/me/0123"] {
         let answer = ask(&app, Method::OPTIONS, path, "", "").await;
-        assert_eq!(answer.status, 204);
-        assert_eq!(answer.header("accept-post"), "application/sdp");
+        assert_eq!(answer.status, 200);
         assert!(answer.header(header::ACCESS_CONTROL_ALLOW_HEADERS).contains("If-Match"));
         assert_eq!(answer.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "*");
         assert_eq!(answer.header(header::LINK), "");
     }
+    let endpoint = ask(&app, Method::OPTIONS, "/whip/me", "", "").await;
+    assert_eq!(endpoint.header("accept-post"), "application/sdp");
+    let session = ask(&app, Method::OPTIONS, "/whip/me/0123", "", "").await;
+    assert_eq!(session.header("accept-patch"), "application/trickle-ice-sdpfrag");
 }
 
 #[tokio::test]
@@ -277,7 +281,8 @@ async fn the_page_comes_with_its_policy() {
 
 #[tokio::test]
 async fn listeners_are_bound_answer_and_stop() {
-    let (ingest, _) = start(|_| {});
+    let (ingest, clock) = start(|_| {});
+    let access = Access::new(Rules::default(), clock);
     let state = std::env::temp_dir().join(format!("hearsight-serve-{}", std::process::id()));
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config {
@@ -288,7 +293,7 @@ async fn listeners_are_bound_answer_and_stop() {
         max_connections: 8,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = run(config, ingest, Arc::new(Lobby::default()), async move {
+    let serving = run(config, ingest, access, Arc::new(Lobby::default()), async move {
         let _ = stopped.await;
     });
     let serving = serving.await.expect("served");
@@ -319,7 +324,8 @@ async fn get_healthz(address: SocketAddr) -> String {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let (ingest, _) = start(|_| {});
+    let (ingest, clock) = start(|_| {});
+    let access = Access::new(Rules::default(), clock);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = taken.local_addr().expect("an address");
     let config = Config {
@@ -329,8 +335,14 @@ async fn an_address_in_use_is_named() {
         public_address: None,
         max_connections: 8,
     };
-    let error = run(config, ingest, Arc::new(Lobby::default()), std::future::pending())
-        .await
-        .expect_err("in use");
+    let error = run(
+        config,
+        ingest,
+        access,
+        Arc::new(Lobby::default()),
+        std::future::pending(),
+    )
+    .await
+    .expect_err("in use");
     assert!(error.to_string().contains(&address.to_string()));
 }

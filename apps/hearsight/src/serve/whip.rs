@@ -12,31 +12,37 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use super::access::{Access, Price};
 use super::problem::Problem;
+use super::tokens::is_of_stream_name;
 use super::{Door, Guest};
-use crate::ingest::{Ingest, SessionId};
+use crate::ingest::{Answer, Ingest, OfferError, Refusal};
 
 const SDP: &str = "application/sdp";
-const EXPOSED: &str = "Location, ETag, Link, Accept-Post, Retry-After, WWW-Authenticate";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+const ENDPOINT_METHODS: &str = "POST, OPTIONS";
+const SESSION_METHODS: &str = "GET, HEAD, PATCH, DELETE, OPTIONS";
+const EXPOSED: &str = "Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After, WWW-Authenticate";
 
 #[derive(Clone)]
 struct Whip {
     ingest: Ingest,
+    access: Arc<Access>,
     door: Arc<dyn Door>,
 }
 
-pub(super) fn routes(ingest: Ingest, door: Arc<dyn Door>) -> Router {
+pub(super) fn routes(ingest: Ingest, access: Arc<Access>, door: Arc<dyn Door>) -> Router {
     Router::new()
         .route(
             "/whip/{stream}",
-            post(publish).options(endpoint_options).fallback(not_here),
+            post(publish).options(endpoint_options).fallback(not_at_endpoint),
         )
         .route(
             "/whip/{stream}/{id}",
-            get(look).delete(end).options(session_options).fallback(not_here),
+            get(look).delete(end).options(session_options).fallback(not_at_session),
         )
         .layer(middleware::from_fn(cross_origin))
-        .with_state(Whip { ingest, door })
+        .with_state(Whip { ingest, access, door })
 }
 
 async fn publish(
@@ -46,7 +52,10 @@ async fn publish(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    let address = from.map(|Extension(ConnectInfo(address))| address.ip().to_canonical());
+    whip.access.charge(address, Price::Offer)?;
     check_stream(&stream)?;
+    let user = whip.access.publisher(&headers, &stream)?;
     check_type(&headers)?;
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
@@ -61,76 +70,105 @@ async fn publish(
             "SDP is UTF-8 text and this is not: send the offer's sdp",
         )
     })?;
-    let place = stream.clone();
-    let guest = Guest {
-        stream,
-        user: None,
-        address: from.map(|Extension(ConnectInfo(address))| address.ip().to_canonical()),
-    };
+    let (place, who) = (stream.clone(), user.clone());
+    let access = whip.access.clone();
+    let guest = Guest { stream, user, address };
     // Negotiation costs milliseconds and waits for the ingest thread.
-    let answered =
-        tokio::task::spawn_blocking(move || whip.ingest.offer(&offer, |id, reply| whip.door.open(&guest, id, reply)));
-    let answer = answered
+    let answered = tokio::task::spawn_blocking(move || {
+        let Whip { ingest, access, door } = whip;
+        ingest.offer(&offer, |id, reply| {
+            access.admit(id, &guest, || door.open(&guest, id, reply))
+        })
+    });
+    let answered = answered
         .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the offer could not be handled"))??;
-    let created = [
+        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the offer could not be handled"))?;
+    match answered {
+        Ok(answer) => Ok(created(&access, &place, who.as_deref(), answer)),
+        Err(OfferError::Crowded(_) | OfferError::Refused(Refusal::Busy { .. }))
+            if let Some(elsewhere) = &access.rules().elsewhere =>
+        {
+            let there = [(header::LOCATION, format!("{elsewhere}/whip/{place}"))];
+            Ok((StatusCode::TEMPORARY_REDIRECT, there).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn created(access: &Access, stream: &str, user: Option<&str>, answer: Answer) -> Response {
+    let headers = [
         (header::CONTENT_TYPE, SDP.to_owned()),
-        (header::LOCATION, format!("/whip/{place}/{}", answer.id)),
+        (header::LOCATION, format!("/whip/{stream}/{}", answer.id)),
         (header::ETAG, format!("\"{}\"", answer.ice_generation)),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    Ok((StatusCode::CREATED, created, answer.sdp).into_response())
+    let mut response = (StatusCode::CREATED, headers, answer.sdp).into_response();
+    link_ice_servers(&mut response, access, user);
+    response
 }
 
-async fn look(State(whip): State<Whip>, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, Problem> {
-    match SessionId::parse(&id) {
-        Some(id) if whip.ingest.has(id) => Ok(StatusCode::NO_CONTENT),
-        _ => Err(gone()),
+fn link_ice_servers(response: &mut Response, access: &Access, user: Option<&str>) {
+    for link in access.ice_links(user) {
+        response.headers_mut().append(header::LINK, link);
     }
 }
 
-async fn end(State(whip): State<Whip>, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, Problem> {
-    match SessionId::parse(&id) {
-        Some(id) if whip.ingest.close(id) => Ok(StatusCode::OK),
-        _ => Err(gone()),
-    }
+async fn look(
+    State(whip): State<Whip>,
+    Path((stream, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    whip.access.session(&headers, &stream, &id)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-async fn endpoint_options() -> Response {
-    options("POST, OPTIONS")
+async fn end(
+    State(whip): State<Whip>,
+    Path((stream, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let id = whip.access.session(&headers, &stream, &id)?;
+    whip.ingest.close(id);
+    whip.access.left(id);
+    Ok(StatusCode::OK)
+}
+
+async fn endpoint_options(State(whip): State<Whip>, headers: HeaderMap) -> Response {
+    let mut response = options(ENDPOINT_METHODS, ("accept-post", SDP));
+    let preflight = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    // Nobody is asked for a token here, and credentials are told only to those who show one.
+    if let (false, Ok(user)) = (preflight, whip.access.user(&headers)) {
+        link_ice_servers(&mut response, &whip.access, user.as_deref());
+    }
+    response
 }
 
 async fn session_options() -> Response {
-    options("GET, DELETE, OPTIONS")
+    options(SESSION_METHODS, ("accept-patch", FRAGMENT))
 }
 
-fn options(allowed: &'static str) -> Response {
+fn options(allowed: &'static str, (accepts, media_type): (&'static str, &'static str)) -> Response {
     let headers = [
         (header::ALLOW, allowed),
-        (HeaderName::from_static("accept-post"), SDP),
-        (
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            "POST, GET, PATCH, DELETE, OPTIONS",
-        ),
+        (HeaderName::from_static(accepts), media_type),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, allowed),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             "Authorization, Content-Type, If-Match",
         ),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
-    (StatusCode::NO_CONTENT, headers).into_response()
+    (StatusCode::OK, headers).into_response()
 }
 
-async fn not_here() -> Response {
-    let problem = Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "POST an SDP offer to /whip/{stream}; DELETE the session resource named by Location",
-    );
-    let mut response = problem.into_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE, OPTIONS"));
-    response
+async fn not_at_endpoint() -> Problem {
+    let detail = "POST an SDP offer to /whip/{stream}; the answer's Location names the session";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(header::ALLOW, HeaderValue::from_static(ENDPOINT_METHODS))
+}
+
+async fn not_at_session() -> Problem {
+    let detail = "a session is changed by PATCH and ended by DELETE; POST offers to /whip/{stream}";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).with(header::ALLOW, HeaderValue::from_static(SESSION_METHODS))
 }
 
 /// Pages of other origins may publish here: whoever may is decided by what they know, not by where they come from.
@@ -143,8 +181,7 @@ async fn cross_origin(request: Request, next: Next) -> Response {
 }
 
 fn check_stream(stream: &str) -> Result<(), Problem> {
-    let good = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-' | b'~');
-    if (1..=128).contains(&stream.len()) && stream.bytes().all(good) {
+    if (1..=128).contains(&stream.len()) && stream.bytes().all(is_of_stream_name) {
         return Ok(());
     }
     Err(Problem::new(
@@ -164,13 +201,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "POST the offer with Content-Type: application/sdp",
-        )),
+        )
+        .with(HeaderName::from_static("accept-post"), HeaderValue::from_static(SDP))),
     }
-}
-
-fn gone() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "there is no such session, or it has ended: POST a new offer to begin another",
-    )
 }
