@@ -9,6 +9,7 @@ use hearsight_core::time::Span;
 use thiserror::Error;
 
 use super::SessionId;
+use super::ice::Generation;
 use super::reactor::Command;
 use super::stats::{SessionCounters, SessionStats};
 
@@ -72,6 +73,8 @@ impl Reply {
 pub(super) struct Mailbox {
     pub(super) id: SessionId,
     pub(super) counters: SessionCounters,
+    /// The ICE generation in force: judged by HTTP threads, changed by the ingest thread.
+    pub(super) generation: Mutex<Generation>,
     waiting: Mutex<Waiting>,
     hub: Arc<Hub>,
 }
@@ -100,9 +103,10 @@ impl Waiting {
 }
 
 impl Mailbox {
-    pub(super) fn new(id: SessionId, hub: Arc<Hub>) -> Arc<Mailbox> {
+    pub(super) fn new(id: SessionId, generation: Generation, hub: Arc<Hub>) -> Arc<Mailbox> {
         Arc::new(Mailbox {
             id,
+            generation: Mutex::new(generation),
             counters: SessionCounters::default(),
             waiting: Mutex::default(),
             hub,
@@ -165,7 +169,7 @@ impl Hub {
     pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
-    /// Bounded by the admission of sessions: each brings one command.
+    /// Bounded by the admission of sessions: each brings one command, and restarts ICE once at a time.
     pub(super) fn command(&self, command: Command) {
         locked(&self.commands).push(command);
         self.wake();
@@ -184,6 +188,9 @@ impl Hub {
     }
     pub(super) fn has(&self, id: SessionId) -> bool {
         locked(&self.sessions).contains_key(&id)
+    }
+    pub(super) fn get(&self, id: SessionId) -> Option<Arc<Mailbox>> {
+        locked(&self.sessions).get(&id).cloned()
     }
     pub(super) fn dismiss(&self, id: SessionId) -> bool {
         let mailbox = locked(&self.sessions).remove(&id);

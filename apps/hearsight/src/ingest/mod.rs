@@ -4,6 +4,8 @@
 //! codecs or what becomes of the units. Start at [`Ingest::start`] and [`Ingest::offer`]; the pure part is [`timeline`].
 
 mod addresses;
+mod fragment;
+mod ice;
 mod mailbox;
 mod reactor;
 mod routes;
@@ -16,6 +18,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,12 +29,15 @@ use hearsight_core::time::{Moment, Span};
 use hearsight_live::clock::Clock;
 use thiserror::Error;
 
+pub use fragment::{Credentials, Fragment, FragmentError, MAX_FRAGMENT};
+pub use ice::{Condition, PatchError, Patched};
 pub use mailbox::{Full, Reply};
 pub use sdp::MAX_SDP;
 pub use stats::{SessionStats, Stats};
 
+use ice::{Generation, Meaning};
 use mailbox::{Hub, Mailbox, locked};
-use reactor::{Command, Reactor};
+use reactor::{Command, Reactor, Restarted};
 use stats::Counters;
 
 /// The label of the data channel that carries our messages; others are ignored.
@@ -60,6 +66,8 @@ pub struct Config {
     pub connect_timeout: Span,
     /// After how long without a word a client counts as gone.
     pub silence_timeout: Span,
+    /// After how long without an authentic connectivity check a client no longer consents to hear from us (RFC 7675).
+    pub consent_timeout: Span,
     /// The bitrate that browsers are told to start video with, in kbit/s.
     pub start_kbps: u32,
 }
@@ -75,6 +83,7 @@ impl Config {
             reorder: Span::from_millis(40),
             connect_timeout: Span::from_secs(15),
             silence_timeout: Span::from_secs(15),
+            consent_timeout: Span::from_secs(30),
             start_kbps: 2_000,
         }
     }
@@ -208,6 +217,7 @@ pub struct Ingest {
 
 struct Shared {
     config: Config,
+    max_sessions: AtomicUsize,
     clock: Clock,
     hub: Arc<Hub>,
     counters: Arc<Counters>,
@@ -229,6 +239,7 @@ impl Ingest {
             .spawn(move || reactor.run())?;
         let thread = std::sync::Mutex::new(Some(thread));
         let shared = Arc::new(Shared {
+            max_sessions: AtomicUsize::new(config.max_sessions),
             config,
             clock,
             hub,
@@ -259,15 +270,18 @@ impl Ingest {
             return Err(OfferError::Unavailable("it is stopping"));
         }
         let parsed = sdp::read_offer(offer)?;
+        let max_sessions = self.shared.max_sessions.load(Relaxed);
         let permit = counters
-            .admit(config.max_sessions, config.max_connecting)
-            .ok_or(OfferError::Crowded(config.max_sessions))?;
+            .admit(max_sessions, config.max_connecting)
+            .ok_or(OfferError::Crowded(max_sessions))?;
         let id = SessionId::random().map_err(|_| OfferError::Unavailable("no randomness"))?;
         let now = clock.instant_from_moment(clock.now());
         let accepted = sdp::accept(parsed, config, candidates, now)?;
-        let mailbox = Mailbox::new(id, hub.clone());
+        let generation = Generation::first(accepted.ufrag.clone(), offer);
+        let mailbox = Mailbox::new(id, generation, hub.clone());
         let peer = door(id, Reply::new(mailbox.clone()))?;
-        let session = session::Session::new(accepted.rtc, peer, mailbox.clone(), permit, config, *clock, now);
+        let stack = (accepted.rtc, offer.into());
+        let session = session::Session::new(stack, peer, mailbox.clone(), permit, config, *clock, now);
         let (ready, wait) = sync_channel(1);
         hub.command(Command::Add {
             session: Box::new(session),
@@ -286,6 +300,53 @@ impl Ingest {
             sdp: accepted.answer,
             ice_generation: accepted.ufrag,
         })
+    }
+
+    /// Takes what a client says of ICE after its offer: more candidates, or credentials for a restart (RFC 9725 section 4.3).
+    /// A restart waits, at most 2 s, until the ingest thread knows the new generation.
+    pub fn patch(&self, id: SessionId, condition: &Condition, fragment: &Fragment) -> Result<Patched, PatchError> {
+        let Shared { clock, hub, .. } = &*self.shared;
+        let mailbox = hub.get(id).ok_or(PatchError::Gone)?;
+        let meaning = locked(&mailbox.generation).judge(condition, fragment)?;
+        let Meaning::Restart(theirs) = meaning else {
+            return Ok(Patched::Noted);
+        };
+        let (done, wait) = sync_channel(1);
+        hub.command(Command::Restart {
+            id,
+            theirs,
+            too_late: clock.instant_from_moment(clock.now()) + HANDOVER,
+            done,
+        });
+        match wait.recv_timeout(HANDOVER) {
+            Ok(Some(restarted)) => Ok(self.restarted(&mailbox, &restarted)),
+            Ok(None) => {
+                locked(&mailbox.generation).failed();
+                Err(PatchError::Failed)
+            }
+            Err(_) => {
+                locked(&mailbox.generation).failed();
+                Err(PatchError::Busy)
+            }
+        }
+    }
+
+    fn restarted(&self, mailbox: &Mailbox, restarted: &Restarted) -> Patched {
+        let Shared { config, candidates, .. } = &*self.shared;
+        // The public address, which is named first, is reached from everywhere; else the one that was reached before is.
+        let before = restarted.client.filter(|_| config.public_address.is_none());
+        let candidate = before
+            .and_then(|client| addresses::reached(candidates, client))
+            .or_else(|| candidates.first().copied());
+        Patched::Restarted {
+            fragment: locked(&mailbox.generation).fragment(&restarted.ours, candidate),
+            ice_generation: restarted.ours.ufrag.clone(),
+        }
+    }
+
+    /// Takes at most so many sessions from now on; those that are there stay.
+    pub fn set_max_sessions(&self, max_sessions: usize) {
+        self.shared.max_sessions.store(max_sessions, Relaxed);
     }
 
     /// Ends a session. False when there is none of that name.

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use hearsight_live::clock::Clock;
 use mio::{Events, Interest, Poll, Token, Waker};
+use str0m::IceCreds;
 use str0m::net::{Protocol, Receive};
 
+use super::fragment::Credentials;
 use super::mailbox::Hub;
 use super::routes::{Learnt, Routes};
 use super::session::{Next, Session};
@@ -45,6 +47,21 @@ pub(super) enum Command {
         session: Box<Session>,
         ready: SyncSender<()>,
     },
+    /// Begin another ICE generation, unless it is `too_late` for those who asked.
+    Restart {
+        id: SessionId,
+        theirs: Credentials,
+        too_late: Instant,
+        done: SyncSender<Option<Restarted>>,
+    },
+}
+
+/// Another ICE generation has begun.
+#[derive(Debug)]
+pub(super) struct Restarted {
+    pub(super) ours: IceCreds,
+    /// Where the client was last.
+    pub(super) client: Option<SocketAddr>,
 }
 
 /// The socket and what is needed around it; sessions send through it.
@@ -160,23 +177,49 @@ impl Reactor {
 
     fn take_commands(&mut self) {
         for command in self.hub.take_commands() {
-            let Command::Add { mut session, ready } = command;
-            let (id, now) = (session.id(), self.now());
-            self.io.routes.enter(session.ufrag(), id);
-            self.hub.enter(session.mailbox().clone());
-            self.sessions.insert(
-                id,
-                Entry {
-                    session: *session,
-                    due: now,
-                    queued: now,
-                },
-            );
-            self.deadlines.push(Reverse((now, id)));
-            self.step(id, now, |_| {});
-            // The thread that waits may have given up; the session is then dismissed by mail.
-            let _ = ready.try_send(());
+            match command {
+                Command::Add { session, ready } => {
+                    self.add(*session);
+                    // The thread that waits may have given up; the session is then dismissed by mail.
+                    let _ = ready.try_send(());
+                }
+                Command::Restart {
+                    id,
+                    theirs,
+                    too_late,
+                    done,
+                } => {
+                    let restarted = (self.now() < too_late).then(|| self.restart(id, theirs)).flatten();
+                    let _ = done.try_send(restarted);
+                }
+            }
         }
+    }
+
+    fn add(&mut self, mut session: Session) {
+        let (id, now) = (session.id(), self.now());
+        self.io.routes.enter(session.ufrag(), id);
+        self.hub.enter(session.mailbox().clone());
+        self.sessions.insert(
+            id,
+            Entry {
+                session,
+                due: now,
+                queued: now,
+            },
+        );
+        self.deadlines.push(Reverse((now, id)));
+        self.step(id, now, |_| {});
+    }
+
+    /// The new name is known before the client hears of it: its first check may come at once.
+    fn restart(&mut self, id: SessionId, theirs: Credentials) -> Option<Restarted> {
+        let mut restarted = None;
+        self.step(id, self.now(), |session| restarted = session.restart(theirs));
+        if let Some(restarted) = &restarted {
+            self.io.routes.rename(&restarted.ours.ufrag, id);
+        }
+        restarted
     }
 
     fn take_mail(&mut self) {
@@ -287,7 +330,8 @@ impl Reactor {
         };
         let io = &mut self.io;
         let ended = catch_unwind(AssertUnwindSafe(move || {
-            if why != Left::Failed {
+            // Who is silent has not consented to hear more from us (RFC 7675 section 5.1).
+            if !matches!(why, Left::Failed | Left::Silent | Left::NeverConnected) {
                 entry.session.say_goodbye(now, io);
             }
             entry.session.end(why);

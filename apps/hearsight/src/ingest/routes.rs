@@ -40,6 +40,12 @@ impl Routes {
         self.by_name.insert(ufrag, id);
     }
 
+    /// The session is addressed by another name from now on.
+    pub(super) fn rename(&mut self, ufrag: &str, id: SessionId) {
+        self.by_name.retain(|_, of| *of != id);
+        self.enter(ufrag.to_owned(), id);
+    }
+
     pub(super) fn leave(&mut self, id: SessionId) {
         self.by_name.retain(|_, of| *of != id);
         self.by_address.retain(|_, mapping| mapping.id != id);
@@ -188,6 +194,9 @@ mod tests {
             assert!(routes.by_address.len() <= MAX_ADDRESSES);
         }
         assert_eq!(routes.find(start, address(999), b"\x80rtp"), Some(SessionId(1)));
+        routes.rename("b", SessionId(1));
+        assert_eq!(routes.find(start, address(1), &request("a:x")), None);
+        assert_eq!(routes.find(start, address(1), &request("b:x")), Some(SessionId(1)));
         routes.leave(SessionId(1));
         assert!(routes.by_address.is_empty() && routes.by_name.is_empty());
     }

@@ -1,5 +1,6 @@
 //! One session on the ingest thread: its `str0m` stack, its tracks, its peer and what waits for its client.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -14,8 +15,10 @@ use str0m::net::Receive;
 use str0m::rtp::StreamPaused;
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
-use super::mailbox::Mailbox;
-use super::reactor::Io;
+use super::fragment::Credentials;
+use super::ice;
+use super::mailbox::{Mailbox, locked};
+use super::reactor::{Io, Restarted};
 use super::stats::Permit;
 use super::timeline::{Timeline, Track};
 use super::{CHANNEL, Config, Left, MAX_MESSAGE, Peer, SessionId};
@@ -55,6 +58,13 @@ pub(super) struct Session {
     state: State,
     silence: Duration,
     heard: Instant,
+    consent: Duration,
+    /// When the client last showed that it wants to hear from us.
+    consented: Instant,
+    /// The offer, for restarts of ICE.
+    offer: Box<str>,
+    /// Where the client was last.
+    client: Option<SocketAddr>,
     left: bool,
 }
 
@@ -89,7 +99,7 @@ struct Keyframes {
 
 impl Session {
     pub(super) fn new(
-        rtc: Rtc,
+        (rtc, offer): (Rtc, Box<str>),
         peer: Box<dyn Peer>,
         mailbox: Arc<Mailbox>,
         permit: Permit,
@@ -114,6 +124,10 @@ impl Session {
             state,
             silence: config.silence_timeout.to_duration(),
             heard: now,
+            consent: config.consent_timeout.to_duration(),
+            consented: now,
+            offer,
+            client: None,
             left: false,
         }
     }
@@ -129,6 +143,25 @@ impl Session {
     /// The name by which clients' STUN requests address this session.
     pub(super) fn ufrag(&mut self) -> String {
         self.rtc.direct_api().local_ice_credentials().ufrag
+    }
+
+    /// Begins another ICE generation; none: it failed, and the old one goes on.
+    pub(super) fn restart(&mut self, theirs: Credentials) -> Option<Restarted> {
+        let mailbox = self.mailbox.clone();
+        let mut generation = locked(&mailbox.generation);
+        match ice::restart(&mut self.rtc, &self.offer, generation.theirs(), &theirs) {
+            Some(ours) => {
+                generation.restarted(ours.ufrag.clone(), theirs);
+                Some(Restarted {
+                    ours,
+                    client: self.client,
+                })
+            }
+            None => {
+                generation.failed();
+                None
+            }
+        }
     }
 
     /// Takes a datagram of `bytes` bytes.
@@ -151,6 +184,10 @@ impl Session {
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => {
                     self.mailbox.counters.sent_bytes.add(transmit.contents.len() as u64);
+                    if is_check_answer(&transmit.contents) {
+                        self.consented = now;
+                        self.client = Some(transmit.destination);
+                    }
                     io.send(now, self.mailbox.id, transmit.destination, &transmit.contents);
                 }
                 Ok(Output::Event(event)) => self.event(now, event),
@@ -201,7 +238,7 @@ impl Session {
     }
 
     fn next(&mut self, now: Instant, rtc: Instant) -> Next {
-        let silent = self.heard + self.silence;
+        let silent = (self.heard + self.silence).min(self.consented + self.consent);
         let own = match self.state {
             State::Closed => return Next::Over(Left::Closed),
             _ if self.mailbox.open().dismissed => return Next::Over(Left::Dismissed),
@@ -407,6 +444,13 @@ impl Session {
         self.tick(now);
         true
     }
+}
+
+/// Whether a datagram of ours answers a connectivity check: only an authentic one is answered with success, so that each
+/// renews the client's consent (RFC 7675 section 5.1; an ICE-lite agent asks for none itself).
+fn is_check_answer(datagram: &[u8]) -> bool {
+    const BINDING_SUCCESS: [u8; 2] = [1, 1];
+    datagram.starts_with(&BINDING_SUCCESS)
 }
 
 impl Drop for Session {

@@ -12,6 +12,7 @@ use super::*;
 use client::{Client, Got, PATIENCE, Probe, start};
 
 pub(crate) mod client;
+mod restart;
 
 fn next_packet(got: &Receiver<Got>, codec: Codec) -> Stamped<Packet> {
     loop {

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::ingest::{OfferError, Refusal};
+use crate::ingest::{FragmentError, OfferError, PatchError, Refusal};
 
 /// An error answer: `application/problem+json` with a `detail` for the person who reads it.
 #[derive(Clone, Debug)]
@@ -61,6 +61,33 @@ impl From<OfferError> for Problem {
             }
             OfferError::Refused(Refusal::NotFound { detail }) => Problem::new(StatusCode::NOT_FOUND, detail),
             OfferError::Unavailable(_) => Problem::busy(format!("{text}: try again a little later"), 2),
+        }
+    }
+}
+
+impl From<FragmentError> for Problem {
+    fn from(error: FragmentError) -> Problem {
+        let status = match error {
+            FragmentError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Problem::new(status, format!("the fragment can't be used: {error}"))
+    }
+}
+
+impl From<PatchError> for Problem {
+    fn from(error: PatchError) -> Problem {
+        match error {
+            PatchError::Gone => Problem::new(StatusCode::NOT_FOUND, format!("{error}: POST a new offer")),
+            PatchError::Stale => Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                format!("{error}: use the ETag of the last answer, or restart ICE with If-Match: *"),
+            ),
+            PatchError::Busy => Problem::busy(format!("{error}: try again"), 1),
+            PatchError::Failed => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!("{error}; it goes on with the old ones"),
+            ),
         }
     }
 }

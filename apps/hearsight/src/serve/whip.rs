@@ -1,6 +1,7 @@
-//! WebRTC-HTTP ingestion (RFC 9725): an offer is posted and answered; the session is a resource that can be deleted.
+//! WebRTC-HTTP ingestion (RFC 9725): an offer is posted and answered; the session is a resource that can be changed and
+//! deleted. `docs/whip.md` lists the requirements, each with its test.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,7 +17,7 @@ use super::access::{Access, Price};
 use super::problem::Problem;
 use super::tokens::is_of_stream_name;
 use super::{Door, Guest};
-use crate::ingest::{Answer, Ingest, OfferError, Refusal};
+use crate::ingest::{Answer, Condition, Fragment, Ingest, OfferError, PatchError, Patched, Refusal};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -39,7 +40,11 @@ pub(super) fn routes(ingest: Ingest, access: Arc<Access>, door: Arc<dyn Door>) -
         )
         .route(
             "/whip/{stream}/{id}",
-            get(look).delete(end).options(session_options).fallback(not_at_session),
+            get(look)
+                .patch(change)
+                .delete(end)
+                .options(session_options)
+                .fallback(not_at_session),
         )
         .layer(middleware::from_fn(cross_origin))
         .with_state(Whip { ingest, access, door })
@@ -52,24 +57,12 @@ async fn publish(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let address = from.map(|Extension(ConnectInfo(address))| address.ip().to_canonical());
+    let address = address_of(from);
     whip.access.charge(address, Price::Offer)?;
     check_stream(&stream)?;
     let user = whip.access.publisher(&headers, &stream)?;
-    check_type(&headers)?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "an offer has at most 64 KiB: offer fewer codecs and candidates",
-        ),
-        status => Problem::new(status, "the body did not arrive whole: send it again"),
-    })?;
-    let offer = String::from_utf8(body.to_vec()).map_err(|_| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "SDP is UTF-8 text and this is not: send the offer's sdp",
-        )
-    })?;
+    check_type(&headers, SDP, "accept-post")?;
+    let offer = text(body)?;
     let (place, who) = (stream.clone(), user.clone());
     let access = whip.access.clone();
     let guest = Guest { stream, user, address };
@@ -80,10 +73,7 @@ async fn publish(
             access.admit(id, &guest, || door.open(&guest, id, reply))
         })
     });
-    let answered = answered
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the offer could not be handled"))?;
-    match answered {
+    match answered.await.map_err(|_| broken())? {
         Ok(answer) => Ok(created(&access, &place, who.as_deref(), answer)),
         Err(OfferError::Crowded(_) | OfferError::Refused(Refusal::Busy { .. }))
             if let Some(elsewhere) = &access.rules().elsewhere =>
@@ -118,8 +108,43 @@ async fn look(
     Path((stream, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    whip.access.session(&headers, &stream, &id)?;
-    Ok(StatusCode::NO_CONTENT)
+    let id = whip.access.session(&headers, &stream, &id)?;
+    match whip.ingest.has(id) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(PatchError::Gone.into()),
+    }
+}
+
+/// More candidates, or a restart of ICE (section 4.3).
+async fn change(
+    State(whip): State<Whip>,
+    Path((stream, id)): Path<(String, String)>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    whip.access.charge(address_of(from), Price::Change)?;
+    let id = whip.access.session(&headers, &stream, &id)?;
+    check_type(&headers, FRAGMENT, "accept-patch")?;
+    let condition = condition(&headers)?;
+    let fragment = Fragment::parse(&text(body)?)?;
+    // A restart waits for the ingest thread.
+    let patched = tokio::task::spawn_blocking(move || whip.ingest.patch(id, &condition, &fragment));
+    let patched = patched.await.map_err(|_| broken())??;
+    Ok(match patched {
+        Patched::Noted => StatusCode::NO_CONTENT.into_response(),
+        Patched::Restarted {
+            fragment,
+            ice_generation,
+        } => {
+            let headers = [
+                (header::CONTENT_TYPE, FRAGMENT.to_owned()),
+                (header::ETAG, format!("\"{ice_generation}\"")),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+            ];
+            (StatusCode::OK, headers, fragment).into_response()
+        }
+    })
 }
 
 async fn end(
@@ -190,18 +215,67 @@ fn check_stream(stream: &str) -> Result<(), Problem> {
     ))
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_type(headers: &HeaderMap, wanted: &'static str, accepts: &'static str) -> Result<(), Problem> {
     let essence = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .map(str::trim);
     match essence {
-        Some(essence) if essence.eq_ignore_ascii_case(SDP) => Ok(()),
-        _ => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "POST the offer with Content-Type: application/sdp",
-        )
-        .with(HeaderName::from_static("accept-post"), HeaderValue::from_static(SDP))),
+        Some(essence) if essence.eq_ignore_ascii_case(wanted) => Ok(()),
+        _ => {
+            let problem = Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                format!("send the body with Content-Type: {wanted}"),
+            );
+            Err(problem.with(HeaderName::from_static(accepts), HeaderValue::from_static(wanted)))
+        }
     }
+}
+
+/// What `If-Match` asks for; some clients put the asterisk in quotes, as the example of RFC 9725 does.
+fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    let values: Vec<&str> = headers
+        .get_all(header::IF_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    if values.is_empty() {
+        return Err(Problem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "send If-Match with the session's ETag, or with * to restart ICE whatever the ETag",
+        ));
+    }
+    let tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    let tags: Vec<String> = tags
+        .filter(|tag| !tag.starts_with("W/"))
+        .map(|tag| tag.trim_matches('"').to_owned())
+        .collect();
+    Ok(match tags.iter().any(|tag| tag == "*") {
+        true => Condition::Any,
+        false => Condition::OneOf(tags),
+    })
+}
+
+fn text(body: Result<Bytes, BytesRejection>) -> Result<String, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "an offer has at most 64 KiB: offer fewer codecs and candidates",
+        ),
+        status => Problem::new(status, "the body did not arrive whole: send it again"),
+    })?;
+    String::from_utf8(body.to_vec())
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "SDP is UTF-8 text and this is not: send SDP"))
+}
+
+fn address_of(from: Option<Extension<ConnectInfo<SocketAddr>>>) -> Option<IpAddr> {
+    from.map(|Extension(ConnectInfo(address))| address.ip().to_canonical())
+}
+
+fn broken() -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the server could not handle this: try again, and tell its operator",
+    )
 }

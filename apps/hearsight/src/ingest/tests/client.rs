@@ -15,7 +15,7 @@ use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTi
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use crate::ingest::{CHANNEL, Config, Ingest, Left, Peer, Refusal, Reply, SessionId};
+use crate::ingest::{CHANNEL, Config, Fragment, Ingest, Left, Peer, Refusal, Reply, SessionId};
 
 /// The longest that anything here may take; reached only when something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -84,6 +84,12 @@ pub(crate) struct Client {
     pub(crate) sent: Vec<Vec<u8>>,
     /// Drops every outgoing RTP datagram for which it says so.
     pub(crate) drop_next: u32,
+    /// Drops every outgoing STUN datagram.
+    pub(crate) no_checks: bool,
+    /// Datagrams that came in.
+    pub(crate) received: u64,
+    /// What it last offered and was answered.
+    sdp: (String, String),
 }
 
 impl Client {
@@ -119,8 +125,12 @@ impl Client {
             keyframes_wanted: 0,
             sent: Vec::new(),
             drop_next: 0,
+            no_checks: false,
+            received: 0,
+            sdp: (offer.to_sdp_string(), String::new()),
         };
-        (client, offer.to_sdp_string())
+        let offer = client.sdp.0.clone();
+        (client, offer)
     }
 
     /// A client that is connected, with its channel open.
@@ -139,7 +149,44 @@ impl Client {
         (client, answer.id, reply.expect("the door was opened"), got)
     }
 
+    /// Begins an ICE restart: what to send by PATCH.
+    pub(crate) fn restart(&mut self) -> String {
+        let mut api = self.rtc.sdp_api();
+        let ours = api.ice_restart(true);
+        let (_, pending) = api.apply().expect("an offer");
+        self.pending = Some(pending);
+        format!("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", ours.ufrag, ours.pass)
+    }
+
+    /// Takes the answer to [`restart`](Self::restart): the old answer with what the fragment says.
+    pub(crate) fn restarted(&mut self, fragment: &str) {
+        let theirs = Fragment::parse(fragment)
+            .expect("a fragment")
+            .credentials
+            .expect("new ones");
+        let candidate = fragment
+            .lines()
+            .find(|line| line.starts_with("a=candidate:"))
+            .expect("one");
+        let answer = theirs.in_offer(&self.sdp.1);
+        // As a browser does: the candidate belongs to the section that stands for the bundle.
+        let (session, media) = answer.split_once("a=mid:").expect("a section");
+        self.accept(&format!("{session}{candidate}\r\na=mid:{media}"));
+    }
+
+    /// Moves to another socket, as a laptop that changes networks does.
+    pub(crate) fn move_away(&mut self) {
+        let old = self.socket.local_addr().expect("an address");
+        self.socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let address = self.socket.local_addr().expect("an address");
+        let gone = Candidate::host(old, "udp").expect("a candidate");
+        self.rtc.direct_api().invalidate_candidate(&gone);
+        self.rtc
+            .add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
+    }
+
     pub(crate) fn accept(&mut self, answer: &str) {
+        self.sdp.1 = answer.to_owned();
         let answer = SdpAnswer::from_sdp_string(answer).expect("an answer");
         let pending = self.pending.take().expect("offered");
         self.rtc
@@ -228,6 +275,7 @@ impl Client {
         let Ok((length, source)) = received else {
             return self.rtc.handle_input(Input::Timeout(now)).expect("time passes");
         };
+        self.received += 1;
         let destination = self.socket.local_addr().expect("an address");
         let receive = Receive::new(Protocol::Udp, source, destination, &buffer[..length]).expect("a datagram");
         self.rtc.handle_input(Input::Receive(now, receive)).expect("received");
@@ -245,6 +293,9 @@ impl Client {
                     let rtp = transmit.contents[0] >= 128 && !(192..224).contains(&transmit.contents[1]);
                     if rtp && self.drop_next > 0 {
                         self.drop_next -= 1;
+                        continue;
+                    }
+                    if self.no_checks && transmit.contents[0] < 4 {
                         continue;
                     }
                     self.sent.push(transmit.contents.to_vec());
