@@ -8,7 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::settings::Settings;
-use super::{Assets, BadValue, Config, ConfigError, Demo, Engine, Limits, Listen, Log, LogFormat, Recognise};
+use super::{
+    Assets, BadValue, Config, ConfigError, Demo, Engine, Limits, Listen, Log, LogFormat, Microphone, Recognise,
+};
 
 /// Checks every setting; `variables` tell where the state folder is by default.
 pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Result<Config, ConfigError> {
@@ -38,6 +40,9 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
         },
         log: log(&checked)?,
+        microphone: Microphone {
+            device: checked.text("microphone.device")?.to_owned(),
+        },
         demo: Demo {
             loops: checked.integer("demo.loops", 1..=1000)? as u32,
             talk,
