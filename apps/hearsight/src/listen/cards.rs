@@ -67,6 +67,7 @@ impl Microphones for Cards {
     type Stream = cpal::Stream;
 
     fn open(&mut self, tap: Tap, alarm: Alarm) -> Result<(cpal::Stream, Format), NoMicrophone> {
+        let _hushed = hush();
         let device = self.find()?;
         let ranges = device.supported_input_configs().map_err(|error| explain(&error))?;
         let Some((range, rate)) = best(ranges) else {
@@ -89,8 +90,18 @@ impl Microphones for Cards {
     }
 }
 
+/// ALSA prints its complaints on standard error, across the captions and for every attempt. What matters comes as an error
+/// too. Each call forgets what was held back before.
+#[cfg(target_os = "linux")]
+fn hush() -> Option<impl Sized> {
+    alsa::Output::local_error_handler().ok()
+}
+#[cfg(not(target_os = "linux"))]
+fn hush() {}
+
 /// One line for every microphone: its identifier, its name and what it offers.
 pub fn list() -> Result<Vec<String>, NoMicrophone> {
+    let _hushed = hush();
     let host = cpal::default_host();
     let devices = host.input_devices().map_err(|error| explain(&error))?;
     let lines: Vec<String> = devices
