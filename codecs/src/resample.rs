@@ -1,4 +1,6 @@
-//! Sound at 48 kHz in, 16 kHz out: what voice detectors and recognisers hear.
+//! Sound at any rate in, 16 kHz out: what voice detectors and recognisers hear.
+
+use std::ops::RangeInclusive;
 
 use hearsight_core::media::Pcm;
 use hearsight_core::stage::{Lost, Outbox, Signal, Stage, Wake};
@@ -10,35 +12,94 @@ use rubato::{
     SincInterpolationType, WindowFunction,
 };
 
-/// Samples per second that go in.
+/// Samples per second that Opus decodes to, for which the filter is designed at first.
 pub const RATE_IN: u32 = 48_000;
 
 /// Samples per second that come out.
 pub const RATE_OUT: u32 = 16_000;
 
-/// Input samples taken at a time, 2.5 ms: every Opus packet is a multiple of it, so nothing waits for a next packet.
-const CHUNK: usize = 120;
+/// Rates that are taken: from telephones to the fastest sound cards.
+pub const RATES: RangeInclusive<u32> = 8_000..=192_000;
 
-/// Points of the windowed sinc: 2 ms to either side, flat to 6.5 kHz, where speech models stop listening.
-const POINTS: usize = 192;
+/// Input is taken in chunks of 2.5 ms: every Opus packet is a multiple of it, so nothing waits for a next packet.
+const CHUNKS_A_SECOND: u32 = 400;
 
-/// Output samples by which the filter is late: half its points, less one, for it steps before it makes a sample.
-const LATE: i64 = POINTS as i64 / 2 / 3 - 1;
+/// The windowed sinc reaches 2 ms to either side: flat to 6.5 kHz, where speech models stop listening.
+const REACHES_A_SECOND: u32 = 500;
 
-/// The most sound taken in one unit; an Opus packet holds 120 ms.
-const LONGEST: usize = RATE_IN as usize;
-
-/// How far a unit's time may be from where the one before ended and still follow on it.
-const TOLERANCE: Span = Span::from_millis(8);
-
-/// Resamples from 48 to 16 kHz, passing 16 kHz through. The filter's delay is taken off the media time of what comes
-/// out: a sample stands where it stood. What the filter holds back comes out at a gap and at the end.
+/// Resamples to 16 kHz, passing 16 kHz through. The filter's delay is taken off the media time of what comes out: a sample
+/// stands where it stood. What the filter holds back comes out at a gap, at another rate and at the end.
 pub struct To16k {
-    filter: Async<f32>,
+    filter: Filter,
     /// Input that does not fill a chunk yet.
     rest: Vec<f32>,
     run: Option<Run>,
-    chunk: Vec<f32>,
+    /// How long input may have to wait for its chunk to fill.
+    wait: Span,
+}
+
+/// The windowed sinc for one rate.
+struct Filter {
+    sinc: Async<f32>,
+    rate: u32,
+    /// Input samples taken at a time.
+    chunk: usize,
+    /// Input samples to either side of one that make its output.
+    reach: i64,
+    made: Vec<f32>,
+}
+
+impl Filter {
+    fn design(rate: u32) -> Result<Filter, ResamplerConstructionError> {
+        let chunk = (rate / CHUNKS_A_SECOND) as usize;
+        // The library wants a multiple of eight points.
+        let points = (2 * rate / REACHES_A_SECOND).next_multiple_of(8) as usize;
+        let parameters = SincInterpolationParameters::new(points, WindowFunction::BlackmanHarris2);
+        let parameters = if rate.is_multiple_of(RATE_OUT) {
+            // Every output sample falls on an input sample: nothing to interpolate. The filter's tables are one step of the
+            // oversampling off, so the steps are small.
+            parameters
+                .interpolation(SincInterpolationType::Nearest)
+                .oversampling_factor(64)
+        } else {
+            parameters
+                .interpolation(SincInterpolationType::Linear)
+                .oversampling_factor(128)
+        };
+        let ratio = f64::from(RATE_OUT) / f64::from(rate);
+        let sinc = Async::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input)?;
+        let made = vec![0.0; sinc.output_frames_max()];
+        Ok(Filter {
+            sinc,
+            rate,
+            chunk,
+            reach: points as i64 / 2,
+            made,
+        })
+    }
+
+    /// Where output sample `number` stands, from the first input sample on: the filter steps before it makes a sample.
+    fn place(&self, number: i64) -> Span {
+        Span::from_samples(number + 1, RATE_OUT) - Span::from_samples(self.reach, self.rate)
+    }
+
+    /// The first output sample that does not stand before the first input sample.
+    fn first(&self) -> i64 {
+        (self.reach * i64::from(RATE_OUT) + i64::from(self.rate) - 1) / i64::from(self.rate) - 1
+    }
+
+    /// Filters one chunk; what it makes is at the start of `made`.
+    fn filtered(&mut self, chunk: &[f32]) -> ResampleResult<usize> {
+        let room = self.made.len();
+        let (Ok(input), Ok(mut output)) = (
+            SequentialSlice::new(chunk, 1, chunk.len()),
+            SequentialSlice::new_mut(&mut self.made, 1, room),
+        ) else {
+            return Ok(0);
+        };
+        let (_, length) = self.sinc.process_into_buffer(&input, &mut output, None::<&Indexing>)?;
+        Ok(length)
+    }
 }
 
 /// Sound without a hole, since the filter was last empty.
@@ -52,22 +113,26 @@ struct Run {
     last: Stamped<()>,
 }
 
+/// How far a unit's time may be from where the one before ended and still follow on it.
+const TOLERANCE: Span = Span::from_millis(8);
+
 impl To16k {
-    /// Designs the filter. Errors: none but the library's own refusal of constants.
+    /// For sound in multiples of 2.5 ms at 48 kHz, which never waits; other sound is taken as well. Errors: none but the
+    /// library's own refusal of constants.
     pub fn new() -> Result<To16k, ResamplerConstructionError> {
-        let parameters = SincInterpolationParameters::new(POINTS, WindowFunction::BlackmanHarris2)
-            // At a third of the rate every output sample falls on an input sample: nothing to interpolate. The filter's
-            // tables are one step of the oversampling off, so the steps are small.
-            .interpolation(SincInterpolationType::Nearest)
-            .oversampling_factor(64);
-        let ratio = f64::from(RATE_OUT) / f64::from(RATE_IN);
-        let filter = Async::new_sinc(ratio, 1.0, &parameters, CHUNK, 1, FixedAsync::Input)?;
-        let chunk = vec![0.0; filter.output_frames_max()];
         Ok(To16k {
-            filter,
+            filter: Filter::design(RATE_IN)?,
             rest: Vec::new(),
             run: None,
-            chunk,
+            wait: Span::ZERO,
+        })
+    }
+
+    /// For sound of any length at any of the [`RATES`], which may wait for its chunk to fill.
+    pub fn from_any() -> Result<To16k, ResamplerConstructionError> {
+        Ok(To16k {
+            wait: Span::from_secs(1) / i64::from(CHUNKS_A_SECOND),
+            ..To16k::new()?
         })
     }
 
@@ -78,8 +143,13 @@ impl To16k {
             out.put(sound);
             return;
         }
-        if sound.item.rate != RATE_IN || samples.len() > LONGEST {
+        // A second is more than any unit holds.
+        if !RATES.contains(&sound.item.rate) || samples.len() > sound.item.rate as usize {
             self.finish_run(out);
+            out.lose(Lost::Undecodable, 1);
+            return;
+        }
+        if sound.item.rate != self.filter.rate && !self.redesign(sound.item.rate, out) {
             out.lose(Lost::Undecodable, 1);
             return;
         }
@@ -109,24 +179,40 @@ impl To16k {
         self.filter_rest(out);
     }
 
+    /// Goes over to another rate; false when there is no filter for it.
+    fn redesign(&mut self, rate: u32, out: &mut Outbox<Pcm>) -> bool {
+        self.finish_run(out);
+        match Filter::design(rate) {
+            Ok(filter) => {
+                self.filter = filter;
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, rate, "no filter for this rate");
+                false
+            }
+        }
+    }
+
     /// Filters all whole chunks that are there and puts the result as one unit.
     fn filter_rest(&mut self, out: &mut Outbox<Pcm>) {
         let Some(run) = &mut self.run else {
             return;
         };
-        let first = run.made.max(LATE);
-        let mut made = Vec::with_capacity(self.rest.len() / 3 + POINTS);
-        for chunk in self.rest.chunks_exact(CHUNK) {
-            match filtered(&mut self.filter, chunk, &mut self.chunk) {
-                Ok(length) => made.extend_from_slice(&self.chunk[..length]),
+        let filter = &mut self.filter;
+        let first = run.made.max(filter.first());
+        let mut made = Vec::new();
+        for chunk in self.rest.chunks_exact(filter.chunk) {
+            match filter.filtered(chunk) {
+                Ok(length) => made.extend_from_slice(&filter.made[..length]),
                 Err(error) => tracing::debug!(%error, "resampling failed"),
             }
         }
-        self.rest.drain(..self.rest.len() / CHUNK * CHUNK);
+        self.rest.drain(..self.rest.len() / filter.chunk * filter.chunk);
         let skipped = usize::try_from(first - run.made).unwrap_or(0).min(made.len());
         run.made += made.len() as i64;
-        // All input so far ends at `next`, and output number `first` stands `LATE` earlier than its count says.
-        let at = run.next - Span::from_samples(run.taken, RATE_IN) + Span::from_samples(first - LATE, RATE_OUT);
+        // All input so far ends at `next`.
+        let at = run.next - Span::from_samples(run.taken, filter.rate) + filter.place(first);
         if skipped < made.len() {
             let mut sound = run.last.with(Pcm {
                 rate: RATE_OUT,
@@ -140,11 +226,12 @@ impl To16k {
     /// Pushes out what the filter holds, and no more than went in.
     fn finish_run(&mut self, out: &mut Outbox<Pcm>) {
         if let Some(run) = &mut self.run {
-            let given = (run.made - LATE).max(0);
-            let owed = run.taken * i64::from(RATE_OUT) / i64::from(RATE_IN) - given;
+            let filter = &self.filter;
+            let given = (run.made - filter.first()).max(0);
+            let owed = run.taken * i64::from(RATE_OUT) / i64::from(filter.rate) - given;
             let owed = usize::try_from(owed).unwrap_or(0);
-            let silence = owed * 3 + 2 * POINTS;
-            let padded = (self.rest.len() + silence).next_multiple_of(CHUNK);
+            let silence = owed * filter.rate as usize / RATE_OUT as usize + 4 * filter.reach as usize;
+            let padded = (self.rest.len() + silence).next_multiple_of(filter.chunk);
             self.rest.resize(padded, 0.0);
             let mut tail = Outbox::default();
             self.filter_rest(&mut tail);
@@ -164,19 +251,8 @@ impl To16k {
     fn forget(&mut self) {
         self.rest.clear();
         self.run = None;
-        self.filter.reset();
+        self.filter.sinc.reset();
     }
-}
-
-fn filtered(filter: &mut Async<f32>, chunk: &[f32], made: &mut [f32]) -> ResampleResult<usize> {
-    let (Ok(input), Ok(mut output)) = (
-        SequentialSlice::new(chunk, 1, chunk.len()),
-        SequentialSlice::new_mut(made, 1, made.len()),
-    ) else {
-        return Ok(0);
-    };
-    let (_, length) = filter.process_into_buffer(&input, &mut output, None::<&Indexing>)?;
-    Ok(length)
 }
 
 impl Stage for To16k {
@@ -200,9 +276,9 @@ impl Stage for To16k {
         Wake::OnSignal
     }
 
-    /// What the filter must have heard beyond a sample before it lets it go: half its length.
+    /// What the filter must have heard beyond a sample before it lets it go, and the wait for a chunk to fill.
     fn delay(&self) -> Span {
-        Span::from_samples(POINTS as i64 / 2, RATE_IN)
+        Span::from_secs(1) / i64::from(REACHES_A_SECOND) + self.wait
     }
 }
 
@@ -214,16 +290,25 @@ mod tests {
 
     use super::*;
 
-    /// Feeds `samples` in parts, starting at `start`; returns what comes out, with the end passed on.
-    fn resampled(start: MediaTime, samples: &[f32], mut part: impl FnMut() -> usize) -> Vec<Stamped<Pcm>> {
+    /// Feeds `samples` at 48 kHz in parts, starting at `start`; returns what comes out, with the end passed on.
+    fn resampled(start: MediaTime, samples: &[f32], part: impl FnMut() -> usize) -> Vec<Stamped<Pcm>> {
+        resampled_from(RATE_IN, start, samples, part)
+    }
+
+    fn resampled_from(
+        rate: u32,
+        start: MediaTime,
+        samples: &[f32],
+        mut part: impl FnMut() -> usize,
+    ) -> Vec<Stamped<Pcm>> {
         let mut stage = To16k::new().expect("constants");
         let mut out = Outbox::default();
         let mut place = 0;
         while place < samples.len() {
             let end = samples.len().min(place + part().max(1));
-            let at = start + Span::from_samples(place as i64, RATE_IN);
+            let at = start + Span::from_samples(place as i64, rate);
             let item = Pcm {
-                rate: RATE_IN,
+                rate,
                 samples: samples[place..end].into(),
             };
             stage.step(
@@ -254,15 +339,25 @@ mod tests {
     #[test]
     fn a_tone_comes_out_as_itself_at_its_own_time() {
         let start = MediaTime::from_millis(1234);
-        for hertz in [100.0, 440.0, 1000.0, 3000.0, 6000.0] {
-            let made = resampled(start, &sine(hertz, RATE_IN, 9600), || 960);
+        let rates = [48_000, 44_100, 96_000, 32_000, 22_050, 192_000, 11_025, 8_000];
+        let tones = [100.0, 440.0, 1000.0, 3000.0, 6000.0];
+        let tries = rates.into_iter().flat_map(|rate| tones.map(|hertz| (rate, hertz)));
+        for (rate, hertz) in tries.filter(|(rate, hertz)| *hertz < 0.35 * f64::from(*rate)) {
+            let made = resampled_from(rate, start, &sine(hertz, rate, rate as usize / 5), || {
+                rate as usize / 50
+            });
+            let span: Span = made.iter().map(|sound| sound.item.span()).sum();
+            assert!(
+                (span - Span::from_millis(200)).nanos().abs() < 100_000,
+                "{span} of {rate} Hz"
+            );
             for sound in &made {
                 for (i, sample) in sound.item.samples.iter().enumerate() {
                     let t = (sound.at - start).secs_f64() + i as f64 / f64::from(RATE_OUT);
                     // The ends are where the tone is cut off.
                     if (0.006..0.194).contains(&t) {
                         let off = (f64::from(*sample) - 0.5 * (TAU * hertz * t).sin()).abs();
-                        assert!(off < 0.01, "{hertz} Hz at {t} s is {off} off");
+                        assert!(off < 0.015, "{hertz} Hz in {rate} Hz at {t} s is {off} off");
                     }
                 }
             }
@@ -340,9 +435,9 @@ mod tests {
             let mut out = Outbox::default();
             for _ in 0..30 {
                 let at = MediaTime::from_millis(random.i64(-50..1000));
-                let most = if random.u8(0..9) == 0 { 2 * LONGEST } else { 3000 };
+                let most = if random.u8(0..9) == 0 { 96_000 } else { 3000 };
                 let length = random.usize(0..most);
-                let rate = [RATE_IN, RATE_IN, RATE_OUT, 0, 44_100][random.usize(0..5)];
+                let rate = [RATE_IN, RATE_IN, RATE_OUT, 0, 44_100, 200_000][random.usize(0..6)];
                 let loudness = [1.0, f32::NAN, f32::INFINITY, 1e30][random.usize(0..4)];
                 let item = Pcm {
                     rate,
@@ -358,7 +453,7 @@ mod tests {
                     _ => Signal::Item(Stamped::new(at, Moment::ZERO, item)),
                 };
                 stage.step(Moment::ZERO, signal, &mut out);
-                assert!(stage.rest.len() < CHUNK);
+                assert!(stage.rest.len() < stage.filter.chunk);
                 out.drain().for_each(drop);
             }
             stage.step(Moment::ZERO, Signal::Flush(hearsight_core::stage::Why::Seek), &mut out);

@@ -1,6 +1,7 @@
 //! What tests and benches of the real thing need: the built server as its own process, speech, a browser.
 
 pub mod browser;
+pub mod pulse;
 pub mod server;
 pub mod sound;
 

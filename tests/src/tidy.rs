@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates of others that only some of ours may name, with the reason.
-const KEPT_TO: [(&str, &[&str], &str); 12] = [
+const KEPT_TO: [(&str, &[&str], &str); 13] = [
     (
         "serde",
         &["hearsight"],
@@ -70,6 +70,7 @@ const KEPT_TO: [(&str, &[&str], &str); 12] = [
         "files and cameras come in behind the codecs' door",
     ),
     ("cpal", &["hearsight"], "the microphone is the roof's"),
+    ("alsa", &["hearsight"], "the microphone is the roof's"),
     (
         "ringbuf",
         &["hearsight"],
@@ -80,7 +81,7 @@ const KEPT_TO: [(&str, &[&str], &str); 12] = [
 ];
 
 /// Names that only some folders of our sources may use, with the reason.
-const SPOKEN_IN: [(&str, &[&str], &str); 4] = [
+const SPOKEN_IN: [(&str, &[&str], &str); 6] = [
     (
         "str0m",
         &["apps/hearsight/src/ingest"],
@@ -90,6 +91,16 @@ const SPOKEN_IN: [(&str, &[&str], &str); 4] = [
         "webrtc",
         &["apps/hearsight/src/send"],
         "behind one seam; the two stacks never meet in one room",
+    ),
+    (
+        "cpal",
+        &["apps/hearsight/src/listen/cards"],
+        "behind one seam: a script of a sound system stands in for it",
+    ),
+    (
+        "ringbuf",
+        &["apps/hearsight/src/listen/ring"],
+        "between a callback and the rest, nowhere else",
     ),
     (
         "serde",

@@ -103,11 +103,8 @@ impl Server {
 /// Starts a server that runs until `shutdown` completes. Must be called on a tokio runtime.
 pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Server, StartError> {
     let clock = Clock::new();
-    let program = std::env::current_exe().map_err(StartError::System)?;
-    let model = config.assets.pocketsphinx.clone();
-    let kit = Kit::open(&config.assets, &config.recognise, move || worker(&program, &model))?;
-    let threads = config.engine.threads.map_or_else(cores, std::num::NonZero::get);
-    let host = Host::start(clock, threads).map_err(StartError::System)?;
+    let (kit, host) = engines(config, clock)?;
+    let threads = threads(config);
     let tape = config
         .log
         .tape
@@ -213,6 +210,28 @@ fn warn_if_open(config: &Config) {
     }
 }
 
+/// Opens what the settings name, and starts the threads that it runs on.
+pub(crate) fn engines(config: &Config, clock: Clock) -> Result<(Kit, Host), StartError> {
+    let program = std::env::current_exe().map_err(StartError::System)?;
+    let model = config.assets.pocketsphinx.clone();
+    let kit = Kit::open(&config.assets, &config.recognise, move || worker(&program, &model))?;
+    let host = Host::start(clock, threads(config)).map_err(StartError::System)?;
+    Ok((kit, host))
+}
+
+/// Completes on Ctrl-C and on SIGTERM.
+pub async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! { _ = interrupted => {}, _ = terminated.recv() => {} }
+        }
+        Err(_) => {
+            let _ = interrupted.await;
+        }
+    }
+}
+
 fn worker(program: &Path, model: &Path) -> Command {
     let mut command = Command::new(program);
     command.arg("recognise-worker").arg(model);
@@ -226,6 +245,8 @@ fn open_tape(path: &Path, clock: Clock) -> Result<Recorder, StartError> {
     })
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// Of the engines.
+fn threads(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    config.engine.threads.map_or_else(cores, std::num::NonZero::get)
 }

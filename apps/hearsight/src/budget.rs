@@ -37,6 +37,10 @@ pub const READING: Budget = Budget {
 /// How long the jitter buffer waits for a missing packet. Two Opus packets: one that is reordered and one retransmission
 /// on a short path; beyond, concealment costs less than waiting.
 pub const JITTER_WAIT: Span = Span::from_millis(40);
+/// How late sound from a microphone of this machine may be at its door: the wake-up of the thread that fetches it.
+pub const MICROPHONE_WAIT: Span = Span::from_millis(10);
+/// Into the resampler of a microphone: a sound server hands over several portions at a time.
+pub const INTO_RESAMPLER: Keep = Keep::Recent(Span::from_millis(20));
 /// Into the Opus decoder, which takes microseconds: whatever waits longer than this means that the machine stalled.
 pub const INTO_OPUS: Keep = Keep::Recent(Span::from_millis(20));
 /// Into the voice detector: seven of its slices.

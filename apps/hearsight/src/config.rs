@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches};
 
 pub use settings::Source;
 use settings::{Key, Settings};
@@ -44,6 +44,8 @@ pub struct Config {
     pub engine: Engine,
     /// What is logged, and how.
     pub log: Log,
+    /// The microphone of this machine.
+    pub microphone: Microphone,
     /// The sample talk.
     pub demo: Demo,
 }
@@ -170,6 +172,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// The microphone of this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Microphone {
+    /// Its identifier, its name or a part of either; empty: the system's default.
+    pub device: String,
+}
+
 /// The sample talk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demo {
@@ -186,6 +195,10 @@ pub enum Command {
     Serve,
     /// Serve, play the sample talk to the server, then keep serving.
     Demo,
+    /// Caption a microphone of this machine until stopped.
+    Listen(Captions),
+    /// Print which microphones there are.
+    Microphones,
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
@@ -197,6 +210,15 @@ pub enum Command {
     },
     /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
     RecogniseWorker(PathBuf),
+}
+
+/// What captions are printed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Captions {
+    /// For people: words that may still change are rewritten in place.
+    Live,
+    /// For programs: the events, one JSON object a line.
+    Json,
 }
 
 /// Why the program can't start with these settings. The text is for people: it names the field and the remedy.
@@ -318,6 +340,9 @@ where
     let config = check::config(&settings, &around.variables)?;
     let command = match name {
         "demo" => Command::Demo,
+        "listen" if flags.get_flag("devices") => Command::Microphones,
+        "listen" if flags.get_flag("json") => Command::Listen(Captions::Json),
+        "listen" => Command::Listen(Captions::Live),
         "config" => Command::Config(settings.effective()),
         _ => Command::Serve,
     };
@@ -399,6 +424,7 @@ fn program(keys: &[Key]) -> clap::Command {
                 .about("Serve, play a sample talk through a real WebRTC connection, then keep serving")
                 .args(flags.clone()),
         )
+        .subcommand(listen(&flags))
         .subcommand(
             clap::Command::new("config")
                 .about("Print the settings in force, as TOML")
@@ -417,4 +443,18 @@ fn program(keys: &[Key]) -> clap::Command {
                 ),
         )
         .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
+}
+
+fn listen(flags: &[Arg]) -> clap::Command {
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
+    let devices = Arg::new("devices").long("devices").action(ArgAction::SetTrue);
+    let short = |flag: &Arg| match flag.get_id().as_str() {
+        "microphone.device" => flag.clone().visible_alias("device"),
+        _ => flag.clone(),
+    };
+    clap::Command::new("listen")
+        .about("Caption a microphone of this machine in the terminal until stopped")
+        .arg(json.help("Print the events, one JSON object a line, instead of captions"))
+        .arg(devices.help("Print which microphones there are, and end"))
+        .args(flags.iter().map(short))
 }

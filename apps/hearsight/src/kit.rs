@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::config;
 use crate::ingest::Refusal;
 use crate::wire;
-use crate::wiring::Rooms;
+use crate::wiring::{Hearing, Rooms};
 
 /// Seconds after which a client that found no room may ask again: about what a short talk takes.
 const RETRY_AFTER: u32 = 10;
@@ -76,22 +76,33 @@ impl Kit {
 
     /// The rooms of a new session.
     pub fn rooms(&self) -> Result<Rooms, Refusal> {
-        let busy = |problem: String| Refusal::Busy {
-            retry_after: RETRY_AFTER,
-            detail: problem,
-        };
-        let silero = Silero::open(&self.runtime, &self.silero).map_err(|problem| busy(problem.to_string()))?;
+        Ok(Rooms {
+            hearing: self.hearing()?,
+            opus: Box::new(hearing::Hearing::new().map_err(busy)?),
+            decode: Box::new(h264::Decoder::new(h264::Config::default()).map_err(busy)?),
+            measure: Box::new(measure::Meter::default()),
+        })
+    }
+
+    /// What turns 16 kHz sound into words.
+    pub fn hearing(&self) -> Result<Hearing, Refusal> {
+        let silero = Silero::open(&self.runtime, &self.silero).map_err(busy)?;
         let listening = vad::Config::default();
         let (pause, ending) = (listening.pause_delay(), listening.end_delay());
-        let recogniser = self.pool.take().map_err(|problem| busy(problem.to_string()))?;
-        Ok(Rooms {
-            opus: Box::new(hearing::Hearing::new().map_err(|problem| busy(problem.to_string()))?),
+        let recogniser = self.pool.take().map_err(busy)?;
+        Ok(Hearing {
             vad: Box::new(Listener::new(silero, listening)),
             recognise: Box::new(asr::Hearing::new(recogniser)),
-            decode: Box::new(h264::Decoder::new(h264::Config::default()).map_err(|problem| busy(problem.to_string()))?),
-            measure: Box::new(measure::Meter::default()),
             pause,
             ending,
         })
+    }
+}
+
+/// Nothing that a session needs is broken, for it was tried at the start: there is no room for one more.
+fn busy(problem: impl std::fmt::Display) -> Refusal {
+    Refusal::Busy {
+        retry_after: RETRY_AFTER,
+        detail: problem.to_string(),
     }
 }

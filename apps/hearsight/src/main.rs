@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use hearsight::config::{self, Command, Config, ConfigError};
 use hearsight::serve::create_token;
-use hearsight::{app, telemetry};
+use hearsight::{app, listen, telemetry};
 
 fn main() -> ExitCode {
     let (config, command) = match config::load(std::env::args_os()) {
@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         }
         Command::Token { user, streams } => return token(&user, &streams),
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(&model),
+        Command::Microphones => return microphones(),
+        Command::Listen(captions) => listen(&config, captions),
         Command::Serve => run(&config, Show::Page),
         Command::Demo => run(&config, Show::Talk),
     };
@@ -54,13 +56,12 @@ enum Show {
 
 fn run(config: &Config, show: Show) -> anyhow::Result<()> {
     telemetry::start(&config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name("floor")
-        .build()
-        .context("can't start the threads that sessions live on")?;
-    runtime.block_on(async {
-        let server = app::start(config, asked_to_stop()).await?;
+    let stop = async {
+        app::asked_to_stop().await;
+        eprintln!("hearsight: stopping; sessions get a few seconds");
+    };
+    runtime()?.block_on(async {
+        let server = app::start(config, stop).await?;
         if show == Show::Talk {
             hearsight::demo::run(config, &server.page(), server.clock).await?;
         }
@@ -72,16 +73,25 @@ fn run(config: &Config, show: Show) -> anyhow::Result<()> {
     })
 }
 
-/// Completes on Ctrl-C and on SIGTERM.
-async fn asked_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! { _ = interrupted => {}, _ = terminated.recv() => {} }
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("floor")
+        .build()
+        .context("can't start the threads that sessions live on")
+}
+
+fn listen(config: &Config, captions: config::Captions) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    Ok(runtime()?.block_on(listen::run(config, captions))?)
+}
+
+fn microphones() -> ExitCode {
+    match listen::cards::list() {
+        Ok(lines) => {
+            println!("{}", lines.join("\n"));
+            ExitCode::SUCCESS
         }
-        Err(_) => {
-            let _ = interrupted.await;
-        }
+        Err(problem) => fail(&problem),
     }
-    eprintln!("hearsight: stopping; sessions get a few seconds");
 }

@@ -85,6 +85,20 @@ pub enum ToClient {
     Unknown,
 }
 
+impl ToClient {
+    /// The number by which latency is told and `shown` is answered, where it has one.
+    pub fn id(&self) -> Option<u64> {
+        match self {
+            ToClient::SpeechStarted { id, .. }
+            | ToClient::SpeechStopped { id, .. }
+            | ToClient::WordsPartial { id, .. }
+            | ToClient::WordsFinal { id, .. } => Some(*id),
+            ToClient::PictureStats(picture) => Some(picture.id),
+            _ => None,
+        }
+    }
+}
+
 /// What a client says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]

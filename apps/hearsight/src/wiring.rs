@@ -5,12 +5,19 @@
 //! sound ─▸ opus ─▸ vad ─┬─▸ recognise ──────▸ words
 //!                       └───────────────────▸ turn
 //! ```
+//!
+//! A microphone of this machine brings sound that is not coded; from the detector on the drawing is the same.
+//!
+//! ```text
+//! microphone ─▸ resample ─▸ vad ─┬─▸ recognise ─▸ words
+//!                                └──────────────▸ turn
+//! ```
 
 use std::sync::Arc;
 
 use hearsight_codecs::measure::PictureStats;
 use hearsight_core::gate::Budget;
-use hearsight_core::graph::{Graph, NodeId, Sink, Source};
+use hearsight_core::graph::{Graph, Outlet, Sink, Source};
 use hearsight_core::media::{Decoded, Packet, Pcm, Voice, Words};
 use hearsight_core::schedule::Lane;
 use hearsight_core::stage::{Engine, Signal, Stage};
@@ -23,10 +30,16 @@ use crate::budget;
 #[allow(missing_docs, reason = "one for each box of the drawing")]
 pub struct Rooms {
     pub opus: Box<dyn Stage<In = Packet, Out = Pcm>>,
-    pub vad: Box<dyn Engine<In = Pcm, Out = Voice>>,
-    pub recognise: Box<dyn Engine<In = Voice, Out = Words>>,
+    pub hearing: Hearing,
     pub decode: Box<dyn Engine<In = Packet, Out = Decoded>>,
     pub measure: Box<dyn Stage<In = Decoded, Out = PictureStats>>,
+}
+
+/// From 16 kHz sound to words.
+#[allow(missing_docs, reason = "one for each box of the drawing")]
+pub struct Hearing {
+    pub vad: Box<dyn Engine<In = Pcm, Out = Voice>>,
+    pub recognise: Box<dyn Engine<In = Voice, Out = Words>>,
     /// How long after the end of speech the detector calls it a pause, and the end of the segment.
     pub pause: Span,
     pub ending: Span,
@@ -54,30 +67,13 @@ pub struct Doors {
 pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doors {
     let Rooms {
         opus,
-        vad,
-        recognise,
+        hearing,
         decode,
         measure,
-        pause,
-        ending,
     } = rooms;
-    // The silences include what the stages declare as their delay anyway.
-    let pause = (pause - vad.delay()).max(Span::ZERO);
-    let ending = (ending - vad.delay() - recognise.delay()).max(Span::ZERO);
-
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
     let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
-    let voice = graph.engine("vad", Lane::Hear, &pcm, budget::INTO_VAD, Some(Mark::Voiced), vad);
-    let words = graph.engine(
-        "recognise",
-        Lane::Hear,
-        &voice,
-        budget::INTO_RECOGNISER,
-        Some(Mark::Recognised),
-        recognise,
-    );
-    let turn = graph.sink("turn", &voice, budget::INTO_EVENTS, TurnSink(audience.clone()));
-    let said = graph.sink("words", &words, budget::INTO_EVENTS, WordsSink(audience.clone()));
+    draw_hearing(graph, &pcm, hearing, &audience);
 
     let (sight, packets) = graph.source("sight", budget::JITTER_WAIT);
     let pictures = graph.engine(
@@ -90,17 +86,54 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     );
     let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
     let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience));
-
-    let promises: [(NodeId, Budget, Span); 4] = [
-        (said, budget::WORDS_PARTIAL, Span::ZERO),
-        (said, budget::WORDS_FINAL, ending),
-        (turn, budget::TURN, pause),
-        (shown, budget::READING, Span::ZERO),
-    ];
-    for (sink, budget, hangover) in promises {
-        graph.promise(sink, budget, hangover);
-    }
+    graph.promise(shown, budget::READING, Span::ZERO);
     Doors { sound, sight }
+}
+
+/// Draws what hears a microphone of this machine into an empty graph. `resample` takes what the card brings, at any rate.
+pub fn draw_microphone(
+    graph: &mut Graph,
+    resample: Box<dyn Stage<In = Pcm, Out = Pcm>>,
+    hearing: Hearing,
+    audience: &Arc<dyn Audience>,
+) -> Source<Pcm> {
+    let (microphone, sound) = graph.source("microphone", budget::MICROPHONE_WAIT);
+    let pcm = graph.stage(
+        "resample",
+        &sound,
+        budget::INTO_RESAMPLER,
+        Some(Mark::Decoded),
+        resample,
+    );
+    draw_hearing(graph, &pcm, hearing, audience);
+    microphone
+}
+
+/// From 16 kHz sound to turns and words.
+fn draw_hearing(graph: &mut Graph, pcm: &Outlet<Pcm>, hearing: Hearing, audience: &Arc<dyn Audience>) {
+    let Hearing {
+        vad,
+        recognise,
+        pause,
+        ending,
+    } = hearing;
+    // The silences include what the stages declare as their delay anyway.
+    let pause = (pause - vad.delay()).max(Span::ZERO);
+    let ending = (ending - vad.delay() - recognise.delay()).max(Span::ZERO);
+    let voice = graph.engine("vad", Lane::Hear, pcm, budget::INTO_VAD, Some(Mark::Voiced), vad);
+    let words = graph.engine(
+        "recognise",
+        Lane::Hear,
+        &voice,
+        budget::INTO_RECOGNISER,
+        Some(Mark::Recognised),
+        recognise,
+    );
+    let turn = graph.sink("turn", &voice, budget::INTO_EVENTS, TurnSink(audience.clone()));
+    let said = graph.sink("words", &words, budget::INTO_EVENTS, WordsSink(audience.clone()));
+    graph.promise(said, budget::WORDS_PARTIAL, Span::ZERO);
+    graph.promise(said, budget::WORDS_FINAL, ending);
+    graph.promise(turn, budget::TURN, pause);
 }
 
 struct TurnSink(Arc<dyn Audience>);

@@ -66,7 +66,8 @@ impl<R: Recogniser> Hearing<R> {
             Voice::Paused => self.feed(now, Hurry::Pause, out),
             Voice::Resumed => Ok(()),
             Voice::Ended => {
-                self.decided = unit.trail.at(Mark::Voiced);
+                // A segment whose sound was lost has no words that could have waited.
+                self.decided = unit.trail.at(Mark::Voiced).filter(|_| self.base.is_some());
                 self.settle(now, out)
             }
         }

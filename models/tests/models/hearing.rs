@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use hearsight_core::media::{Pcm, Voice, Words};
 use hearsight_core::stage::{Engine, Fault, Gap, Lost, Outbox, Signal};
-use hearsight_core::stamped::Stamped;
+use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::asr::{Heard, Hearing, Hypothesis, Recogniser};
 use hearsight_models::scripted::{Listened, Schedule, Spoken, Voices, cost};
@@ -239,4 +239,33 @@ fn scripted_engines_say_their_script_at_its_cost() {
     assert_eq!(words.last().map(|unit| unit.at), Some(ms(3400)));
     assert!(words.iter().any(|unit| !unit.item.settled && unit.item.text() == "one"));
     assert_eq!(go(), words, "the same seed, the same trace");
+}
+
+#[test]
+fn the_end_of_a_segment_that_was_lost_is_not_the_end_of_the_next() {
+    let mut hearing = fickle(1, 0);
+    let mut out = Outbox::default();
+    let mut run = |signal: Signal<Voice>, millis: i64| {
+        hearing.run(Moment::from_millis(millis), signal, &mut out).unwrap();
+    };
+    let gap = Gap {
+        stage: "microphone",
+        why: Lost::Undecodable,
+        count: 1,
+    };
+    let mut lost = voice(1_000, Voice::Ended);
+    lost.trail.stamp(Mark::Voiced, Moment::from_millis(1_300));
+    run(Signal::Item(lost), 1_300);
+    for at in (10_000..11_600).step_by(32) {
+        run(Signal::Item(sound(at, 512)), at);
+    }
+    // Nothing but the hole ends this one.
+    run(Signal::Gap(gap), 11_700);
+    let settled = items(out.signals()).pop().unwrap();
+    assert!(settled.item.settled && !settled.item.words.is_empty());
+    assert_eq!(
+        settled.trail.at(Mark::Voiced),
+        None,
+        "words can't have waited for an older segment"
+    );
 }

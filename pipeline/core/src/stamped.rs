@@ -5,6 +5,8 @@ use crate::time::{MediaTime, Moment, Span};
 /// Where a unit was last seen on its way. The order is the order of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
+    /// A microphone of this machine handed it over. Ends the microphone segment.
+    Captured,
     /// Its first packet reached our socket. Ends the network segment.
     Arrived,
     /// The jitter buffer let it go, whole and in order. Ends the jitter wait.
@@ -21,7 +23,8 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 6] = [
+    pub const ALL: [Mark; 7] = [
+        Mark::Captured,
         Mark::Arrived,
         Mark::Released,
         Mark::Decoded,
@@ -33,6 +36,7 @@ impl Mark {
     /// The name of the segment that this mark ends, as the wire spells it.
     pub const fn segment(self) -> &'static str {
         match self {
+            Mark::Captured => "microphone",
             Mark::Arrived => "network",
             Mark::Released => "jitter",
             Mark::Decoded => "decode",

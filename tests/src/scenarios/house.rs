@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hearsight::budget::JITTER_WAIT;
-use hearsight::wiring::{self, Audience, Rooms};
+use hearsight::wiring::{self, Audience, Hearing, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
 use hearsight_core::media::{Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words};
@@ -151,22 +151,29 @@ fn sight_units(fps: i64) -> Vec<(Moment, Stamped<Packet>)> {
 }
 
 fn rooms(seed: u64, caller: &Caller) -> Rooms {
-    let spans = caller.talk.iter().map(|word| (word.start, word.end));
-    let vad = scripted::Voices::new(
-        Schedule::new(spans),
-        scripted::cost(seed ^ 1, Span::from_micros(100), 0.0),
-    );
-    let words = scripted::Listened::new(caller.talk.clone(), scripted::cost(seed ^ 2, Span::from_millis(1), 0.1));
-    let silences = vad::Config::default();
     Rooms {
         opus: Box::new(FakeOpus),
-        vad: Box::new(vad),
-        recognise: Box::new(words),
+        hearing: hearing(seed, &caller.talk),
         decode: Box::new(FakeH264 {
             cost: scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0),
             whole: false,
         }),
         measure: Box::new(measure::Meter::default()),
+    }
+}
+
+/// Hears the words of a talk when they are spoken.
+pub(super) fn hearing(seed: u64, talk: &[Spoken]) -> Hearing {
+    let spans = talk.iter().map(|word| (word.start, word.end));
+    let vad = scripted::Voices::new(
+        Schedule::new(spans),
+        scripted::cost(seed ^ 1, Span::from_micros(100), 0.0),
+    );
+    let words = scripted::Listened::new(talk.to_vec(), scripted::cost(seed ^ 2, Span::from_millis(1), 0.1));
+    let silences = vad::Config::default();
+    Hearing {
+        vad: Box::new(vad),
+        recognise: Box::new(words),
         pause: silences.pause_delay(),
         ending: silences.end_delay(),
     }

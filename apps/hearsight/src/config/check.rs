@@ -12,7 +12,7 @@ use axum::http::Uri;
 use super::settings::Settings;
 use super::{
     Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Ice, IceLogin, Limits, Listen, Log, LogFormat,
-    Recognise,
+    Microphone, Recognise,
 };
 
 /// Checks every setting; `variables` tell where the state folder is by default.
@@ -42,6 +42,9 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
         },
         log: log(&checked)?,
+        microphone: Microphone {
+            device: checked.text("microphone.device")?.to_owned(),
+        },
         demo: Demo {
             loops: checked.integer("demo.loops", 1..=1000)? as u32,
             talk,

@@ -76,6 +76,7 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("log.level", text("debug")),
         ("log.format", text("json")),
         ("log.tape", text("t.tape")),
+        ("microphone.device", text("desk")),
         ("demo.loops", "4".into()),
         ("demo.talk", text("d.wav")),
     ]
@@ -394,4 +395,24 @@ fn the_state_folder_follows_the_service_manager_then_the_user() {
         state(&[home, ("STATE_DIRECTORY", "/s"), ("XDG_STATE_HOME", "/x")]),
         PathBuf::from("/s")
     );
+}
+
+#[test]
+fn listening_has_a_short_flag_for_its_microphone_and_says_what_it_prints_for() {
+    let asked = |flags: &[&str]| {
+        let (config, command) = load_within(["hearsight", "listen"].iter().chain(flags), around(&[], None)).unwrap();
+        (config.microphone.device, command)
+    };
+    assert_eq!(asked(&[]), (String::new(), Command::Listen(Captions::Live)));
+    assert_eq!(
+        asked(&["--device", "desk", "--json"]),
+        ("desk".into(), Command::Listen(Captions::Json))
+    );
+    assert_eq!(asked(&["--microphone-device", "desk"]).0, "desk");
+    assert_eq!(asked(&["--devices"]).1, Command::Microphones);
+    let serve = ["hearsight", "serve", "--device", "desk"];
+    assert!(matches!(
+        load_within(serve, around(&[], None)),
+        Err(ConfigError::Usage(_))
+    ));
 }

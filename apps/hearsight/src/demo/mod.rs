@@ -4,16 +4,14 @@
 //! from the inside: it is a client like any other. Start at [`run`].
 
 pub mod fake;
-pub mod figures;
 mod font;
 mod pace;
 mod play;
 pub mod scene;
 pub mod score;
 pub mod talk;
-pub mod terminal;
 
-use std::io::{self, IsTerminal, Stdout};
+use std::io::{self, Stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,18 +25,16 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Config;
 use crate::send::{self, DialError, Heard, Publisher, SendError, Trust, UnixClock};
+use crate::terminal::{Display, Reached, Terminal, figures};
 use crate::wire::{ToClient, ToServer};
 use play::KeyWanted;
 use score::Score;
 use talk::{Talk, TalkError};
-use terminal::{Display, Reached, Terminal};
 
 /// From the connection to the first picture: the clocks are compared in between.
 const LEAD: Span = Span::from_millis(500);
 /// The last words are waited for so long after the talk: three times what they may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Where the variable COLUMNS does not tell the terminal's width.
-const COLUMNS: usize = 80;
 /// A start further back than this is no start of ours.
 const LONGEST_START: f64 = 86_400.0;
 
@@ -94,7 +90,7 @@ pub async fn run(config: &Config, page: &str, clock: Clock) -> Result<(), DemoEr
     };
     let loops = config.demo.loops;
     let mut visit = Visit {
-        terminal: Terminal::new(io::stdout(), display()),
+        terminal: Terminal::new(io::stdout(), Display::of_stdout()),
         score: talk.script().map(|script| Score::new(script, talk.span(), loops)),
         recogniser: String::new(),
         first_caption: None,
@@ -177,7 +173,7 @@ impl Visit {
         let printed = self.terminal.take(&event, self.clock.now())?;
         let shown = self.clock.now();
         self.note(&event, shown);
-        let Some(id) = id(&event) else { return Ok(()) };
+        let Some(id) = event.id() else { return Ok(()) };
         let Some(received_us) = publisher.server_us_from_moment(received) else {
             return Ok(());
         };
@@ -258,14 +254,6 @@ fn closing(ended: Ended, first: Option<First>, recogniser: String, score: Option
     lines
 }
 
-fn display() -> Display {
-    if !io::stdout().is_terminal() {
-        return Display::Log;
-    }
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    Display::Live(columns.unwrap_or(COLUMNS))
-}
-
 /// The WHIP endpoint of a page. A server that listens everywhere is dialled on loopback.
 fn whip(page: &str) -> Result<String, DemoError> {
     let wrong = || DemoError::Page(page.to_owned());
@@ -279,17 +267,6 @@ fn whip(page: &str) -> Result<String, DemoError> {
         url.set_host(Some(here)).map_err(|_| wrong())?;
     }
     Ok(url.join("whip/demo").map_err(|_| wrong())?.into())
-}
-
-fn id(event: &ToClient) -> Option<u64> {
-    match event {
-        ToClient::SpeechStarted { id, .. }
-        | ToClient::SpeechStopped { id, .. }
-        | ToClient::WordsPartial { id, .. }
-        | ToClient::WordsFinal { id, .. } => Some(*id),
-        ToClient::PictureStats(picture) => Some(picture.id),
-        _ => None,
-    }
 }
 
 async fn until(last: Option<Instant>) {

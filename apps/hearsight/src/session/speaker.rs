@@ -152,7 +152,7 @@ const FELT: [(&str, &str); 5] = [
 ];
 
 fn latency(of: u64, outlet: &str, born: Moment, trail: &Trail) -> ToClient {
-    let measured = trail.at(Mark::Arrived).is_some();
+    let measured = trail.at(Mark::Captured).or(trail.at(Mark::Arrived)).is_some();
     let unknown = (!measured).then(|| wire::Segment {
         name: Mark::Arrived.segment().into(),
         us: None,
@@ -295,10 +295,16 @@ mod tests {
             let (speaker, heard) = speaker();
             let born = Moment::from_nanos(random.i64(-1_000_000_000..1_000_000_000));
             let mut item = Stamped::new(MediaTime::ZERO, born, Voice::Started);
-            let (mut now, foreign) = (born, random.bool());
+            // From our own client, from one that does not compare clocks, from a microphone of this machine.
+            let never = [
+                &[Mark::Captured][..],
+                &[Mark::Captured, Mark::Arrived],
+                &[Mark::Arrived],
+            ];
+            let (mut now, never) = (born, never[random.usize(0..3)]);
             for mark in Mark::ALL {
                 now += Span::from_nanos(random.i64(0..50_000_000));
-                if mark == Mark::Sent || (random.bool() && !(foreign && mark == Mark::Arrived)) {
+                if mark == Mark::Sent || (random.bool() && !never.contains(&mark)) {
                     item.trail.stamp(mark, now);
                 }
             }
@@ -324,7 +330,9 @@ mod tests {
                 sent_us - born_us,
                 "seed {seed}"
             );
-            assert_eq!(*measured, segments[0].name == "network" && segments[0].us.is_some());
+            let first = &segments[0];
+            let from_birth = ["microphone", "network"].contains(&first.name.as_str()) && first.us.is_some();
+            assert_eq!(*measured, from_birth);
         }
     }
 

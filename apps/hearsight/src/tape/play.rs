@@ -10,7 +10,7 @@ use hearsight_core::time::{Moment, Span};
 use thiserror::Error;
 
 use super::{Kind, Line, Put, Shaped, media, moment};
-use crate::wiring::Rooms;
+use crate::wiring::{Hearing, Rooms};
 
 /// Why a tape can't be played.
 #[derive(Debug, Error)]
@@ -121,12 +121,14 @@ impl Tape {
         let mut runs = |stage: &str| self.runs.remove(stage).unwrap_or_default();
         Rooms {
             opus: Box::new(Played::new(runs("opus"))),
-            vad: Box::new(Played::new(runs("vad"))),
-            recognise: Box::new(Played::new(runs("recognise"))),
+            hearing: Hearing {
+                vad: Box::new(Played::new(runs("vad"))),
+                recognise: Box::new(Played::new(runs("recognise"))),
+                pause,
+                ending,
+            },
             decode: Box::new(Played::new(runs("decode"))),
             measure: Box::new(Played::new(runs("measure"))),
-            pause,
-            ending,
         }
     }
 }

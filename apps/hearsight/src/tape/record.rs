@@ -14,7 +14,7 @@ use hearsight_live::clock::Clock;
 
 use super::{Kind, Line, Shaped, line_from_packet, put_from};
 use crate::budget;
-use crate::wiring::{Audience, Rooms};
+use crate::wiring::{Audience, Hearing, Rooms};
 
 /// A tape ends here, whatever happens: an hour of one session is about half of it.
 const MOST_BYTES: u64 = 256 << 20;
@@ -64,8 +64,8 @@ impl Recorder {
 pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
     tape.write(&Line::Machine {
         threads,
-        pause: rooms.pause.micros(),
-        ending: rooms.ending.micros(),
+        pause: rooms.hearing.pause.micros(),
+        ending: rooms.hearing.ending.micros(),
     });
     let wrap = |stage| Wrap {
         stage,
@@ -76,14 +76,17 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
             inner: rooms.opus,
             wrap: wrap("opus"),
         }),
-        vad: Box::new(Recorded {
-            inner: rooms.vad,
-            wrap: wrap("vad"),
-        }),
-        recognise: Box::new(Recorded {
-            inner: rooms.recognise,
-            wrap: wrap("recognise"),
-        }),
+        hearing: Hearing {
+            vad: Box::new(Recorded {
+                inner: rooms.hearing.vad,
+                wrap: wrap("vad"),
+            }),
+            recognise: Box::new(Recorded {
+                inner: rooms.hearing.recognise,
+                wrap: wrap("recognise"),
+            }),
+            ..rooms.hearing
+        },
         decode: Box::new(Recorded {
             inner: rooms.decode,
             wrap: wrap("decode"),
@@ -92,7 +95,6 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
             inner: rooms.measure,
             wrap: wrap("measure"),
         }),
-        ..rooms
     }
 }
 

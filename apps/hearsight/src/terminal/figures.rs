@@ -147,7 +147,7 @@ impl Figures {
 }
 
 /// What a terminal can be given: no control codes from elsewhere.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 

@@ -1,12 +1,14 @@
 //! Events as people read them in a terminal or in a log: live captions, and under each where its time went.
 
+pub mod figures;
+
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use hearsight_core::time::{MediaTime, Moment, Span};
 
-use super::figures::{Fall, Figures, printable};
 use crate::wire::{Picture, Segment, ToClient, Word};
+use figures::{Fall, Figures, printable};
 
 /// Events that wait for their latency to come; it follows at once.
 const PENDING: usize = 64;
@@ -14,6 +16,10 @@ const PENDING: usize = 64;
 const LOG_EVERY: Span = Span::from_millis(700);
 /// Picture statistics come once a second; one in so many is printed.
 const PICTURE_EVERY: u64 = 10;
+/// Where the variable COLUMNS does not tell the terminal's width.
+const COLUMNS: usize = 80;
+/// The level meter's cells stand below the times; the lowest lights up at this level and each further one so many decibels above.
+const METER: (usize, f32, f32) = (8, -54.0, 6.0);
 /// Below the times.
 const INDENT: &str = "         ";
 
@@ -24,6 +30,17 @@ pub enum Display {
     Live(usize),
     /// Anything else: lines are only added.
     Log,
+}
+
+impl Display {
+    /// What standard output is; the variable COLUMNS says how wide.
+    pub fn of_stdout() -> Display {
+        if !io::stdout().is_terminal() {
+            return Display::Log;
+        }
+        let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+        Display::Live(columns.unwrap_or(COLUMNS))
+    }
 }
 
 /// When an event came and when it was there to be read, in microseconds of the server's clock.
@@ -41,6 +58,8 @@ pub struct Terminal<W> {
     display: Display,
     /// The provisional words on the last line.
     partial: Option<String>,
+    /// The level meter before them, where there is one.
+    meter: Option<String>,
     logged: Option<(Moment, String)>,
     pending: VecDeque<Pending>,
     figures: Figures,
@@ -62,6 +81,7 @@ impl<W: Write> Terminal<W> {
             out,
             display,
             partial: None,
+            meter: None,
             logged: None,
             pending,
             figures,
@@ -136,6 +156,26 @@ impl<W: Write> Terminal<W> {
         Ok(true)
     }
 
+    /// Prints a line beside the captions.
+    pub fn note(&mut self, text: &str) -> io::Result<()> {
+        self.line(&printable(text))?;
+        self.out.flush()
+    }
+
+    /// Shows how loud it is, 0..1, where words that may still change are rewritten in place.
+    pub fn level(&mut self, peak: f32) -> io::Result<()> {
+        let (cells, lowest, step) = METER;
+        let lit = (20.0 * peak.max(f32::MIN_POSITIVE).log10() - lowest) / step + 1.0;
+        let lit = lit.clamp(0.0, cells as f32) as usize;
+        let meter = format!("{}{} ", "▮".repeat(lit), "▯".repeat(cells - lit));
+        if self.meter.as_ref() == Some(&meter) {
+            return Ok(());
+        }
+        self.meter = Some(meter);
+        self.redraw()?;
+        self.out.flush()
+    }
+
     /// When event `id` came and was printed; to be told before its latency is taken.
     pub fn reached(&mut self, id: u64, reached: Reached) {
         if let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == id) {
@@ -151,6 +191,7 @@ impl<W: Write> Terminal<W> {
     /// Prints the table and then `lines`.
     pub fn finish(&mut self, lines: &[String]) -> io::Result<()> {
         self.partial = None;
+        self.meter = None;
         self.line("")?;
         for row in self.figures.table().iter().chain(lines) {
             self.line(row)?;
@@ -293,13 +334,20 @@ impl<W: Write> Terminal<W> {
 
     /// Puts the provisional words on the last line again. A line that wraps can't be rewritten: its end is what is new.
     fn redraw(&mut self) -> io::Result<()> {
-        let (Some(partial), Display::Live(columns)) = (&self.partial, self.display) else {
+        let Display::Live(columns) = self.display else {
             return Ok(());
+        };
+        let meter = self.meter.as_deref().unwrap_or(INDENT);
+        let Some(partial) = &self.partial else {
+            return match self.meter {
+                Some(_) => write!(self.out, "\r\x1b[2K\x1b[2m{meter}\x1b[0m"),
+                None => Ok(()),
+            };
         };
         let room = columns.saturating_sub(INDENT.len() + 3).max(1);
         let past = partial.chars().count().saturating_sub(room);
         let end: String = partial.chars().skip(past).collect();
-        write!(self.out, "\r\x1b[2K\x1b[2m{INDENT}… {end}\x1b[0m")
+        write!(self.out, "\r\x1b[2K\x1b[2m{meter}… {end}\x1b[0m")
     }
 }
 
@@ -345,5 +393,4 @@ fn thousands(number: f32) -> String {
 }
 
 #[cfg(test)]
-#[path = "terminal_tests.rs"]
 mod tests;

@@ -258,3 +258,42 @@ fn a_flood_of_events_is_forgotten_not_kept() {
     }
     assert!(terminal.pending.len() <= PENDING);
 }
+
+#[test]
+fn the_level_stands_before_the_words_under_way_and_leaves_no_trace() {
+    let mut terminal = Terminal::new(Vec::new(), Display::Live(60));
+    terminal.level(0.0).unwrap();
+    terminal.level(0.0).unwrap();
+    let partial = |id, text| ToClient::WordsPartial {
+        id,
+        segment: 0,
+        at_us: 0,
+        words: words(text),
+    };
+    terminal.take(&partial(1, "good"), Moment::ZERO).unwrap();
+    terminal.level(0.1).unwrap();
+    terminal.level(f32::NAN).unwrap();
+    terminal.level(1.0).unwrap();
+    terminal.note("the microphone is \x1b[2Jgone").unwrap();
+    terminal.finish(&[]).unwrap();
+    let text = String::from_utf8(std::mem::take(&mut terminal.out)).unwrap();
+    assert_eq!(
+        text.matches("▯▯▯▯▯▯▯▯ ").count(),
+        3,
+        "once alone, once before the words, once for what is no number"
+    );
+    assert!(
+        text.contains("▮▮▮▮▮▮▯▯ … good") && text.contains("▮▮▮▮▮▮▮▮ … good"),
+        "{text}"
+    );
+    let left = screen(&text).join("\n");
+    assert!(!left.contains('▮') && !left.contains('▯'), "{left}");
+    assert!(left.contains("the microphone is [2Jgone"), "{left}");
+}
+
+#[test]
+fn a_log_has_no_level() {
+    let mut terminal = Terminal::new(Vec::new(), Display::Log);
+    terminal.level(0.5).unwrap();
+    assert!(terminal.out.is_empty());
+}
