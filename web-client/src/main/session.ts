@@ -10,7 +10,7 @@ import { capture, DEFAULT_VIDEO, type MediaChoice, type VideoAim } from "./media
 import { afterPaint } from "./paint.js";
 import { Peer } from "./peer.js";
 import { statsFromReport, type Counters, type Stats } from "./stats.js";
-import type { Endpoint } from "./whip.js";
+import { iceServers, type Endpoint } from "./whip.js";
 import type {
   ErrorMessage,
   FlushedMessage,
@@ -29,7 +29,7 @@ export interface SessionOptions extends Endpoint {
   readonly media?: MediaChoice;
   /** What the video aims at. */
   readonly video?: Partial<VideoAim>;
-  /** STUN and TURN servers; none are needed where the server has a public address. */
+  /** STUN and TURN servers; those that the server tells of, unless given. */
   readonly iceServers?: RTCIceServer[];
   /** How a lost connection is taken up again. */
   readonly reconnect?: Partial<BackoffLimits>;
@@ -78,6 +78,7 @@ export class Session extends Emitter<SessionEvents> {
   private conversation: Conversation | null = null;
   private media: MediaStream | null = null;
   private counters: Counters | null = null;
+  private told: RTCIceServer[] = [];
   private timers: ReturnType<typeof setTimeout>[] = [];
   private readonly aim: VideoAim;
   private readonly leaving = (): void => {
@@ -112,7 +113,7 @@ export class Session extends Emitter<SessionEvents> {
     const signal = this.life.signal;
     try {
       this.become({ name: "asking" });
-      const media = await capture(this.options.media ?? { audio: true, video: true }, this.aim);
+      const [media] = await Promise.all([capture(this.options.media ?? { audio: true, video: true }, this.aim), this.askForIceServers()]);
       this.media = media;
       if (signal.aborted) {
         this.release();
@@ -186,7 +187,7 @@ export class Session extends Emitter<SessionEvents> {
         void this.reconnect(error);
       },
     };
-    peer = await Peer.open(this.options, this.media, this.aim, this.options.iceServers ?? [], events, signal);
+    peer = await Peer.open(this.options, this.media, this.aim, this.options.iceServers ?? this.told, events, signal);
     if (this.life.signal.aborted) {
       peer.close();
       return;
@@ -194,6 +195,10 @@ export class Session extends Emitter<SessionEvents> {
     this.peer = peer;
     this.become({ name: "live" });
     this.startTimers(conversation);
+  }
+
+  private async askForIceServers(): Promise<void> {
+    if (this.options.iceServers === undefined) this.told = (await iceServers(this.options, this.life.signal)) ?? this.told;
   }
 
   private async reconnect(lost: HearsightError): Promise<void> {
@@ -207,7 +212,8 @@ export class Session extends Emitter<SessionEvents> {
         return;
       }
       this.become({ name: "reconnecting", attempt, wait_ms, error });
-      await waited(wait_ms, signal, error.retry_after_ms === null);
+      // Their passwords may have expired since.
+      await Promise.all([waited(wait_ms, signal, error.retry_after_ms === null), this.askForIceServers()]);
       try {
         await this.connect();
         return;

@@ -1,6 +1,7 @@
 /** The client's half of WHIP (RFC 9725): one POST with a whole offer, a PATCH to restart ICE, one DELETE at the end. */
 
 import { errorFromResponse, HearsightError } from "./errors.js";
+import { iceServersFromLink } from "./links.js";
 
 /** Where to publish. */
 export interface Endpoint {
@@ -21,12 +22,14 @@ export interface WhipSession {
 
 /** A server that takes longer to answer is as good as gone. */
 const ANSWER_WITHIN_MS = 10_000;
+/** A server that has ICE servers to tell of says so at once; one that does not is asked in vain no longer than this. */
+const OPTIONS_WITHIN_MS = 2_000;
 /** Longer than any answer: ours are a few kilobytes. */
 const MAX_ANSWER = 256 * 1024;
 
 /** Sends the offer and returns the answer. Throws a `HearsightError` with the server's own remedy. */
 export async function publish(endpoint: Endpoint, offer: string, signal: AbortSignal): Promise<WhipSession> {
-  const url = new URL(`/whip/${encodeURIComponent(endpoint.stream)}`, endpoint.url);
+  const url = endpointUrl(endpoint);
   let response: Response;
   let body: string;
   try {
@@ -49,6 +52,20 @@ export async function publish(endpoint: Endpoint, offer: string, signal: AbortSi
     throw new HearsightError("bad_answer", {}, { status: response.status });
   }
   return { answer: body, resource };
+}
+
+/** The STUN and TURN servers that the server tells of (RFC 9725 section 4.6); null when it does not answer. */
+export async function iceServers(endpoint: Endpoint, signal: AbortSignal): Promise<RTCIceServer[] | null> {
+  try {
+    const response = await fetch(endpointUrl(endpoint), {
+      method: "OPTIONS",
+      headers: authorization(endpoint),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(OPTIONS_WITHIN_MS)]),
+    });
+    return iceServersFromLink(response.headers.get("Link"));
+  } catch {
+    return null;
+  }
 }
 
 /** What became of a restart: the server's fragment, its refusal (it cannot, or no longer knows the session), or silence. */
@@ -76,6 +93,10 @@ export function end(endpoint: Endpoint, resource: string): void {
   // The token belongs to the endpoint's origin and goes nowhere else.
   if (new URL(resource).origin !== new URL(endpoint.url).origin) return;
   fetch(resource, { method: "DELETE", headers: authorization(endpoint), keepalive: true }).catch(() => undefined);
+}
+
+function endpointUrl(endpoint: Endpoint): URL {
+  return new URL(`/whip/${encodeURIComponent(endpoint.stream)}`, endpoint.url);
 }
 
 function authorization(endpoint: Endpoint): Record<string, string> {

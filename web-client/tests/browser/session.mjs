@@ -61,7 +61,7 @@ async function open(browser, whip, path) {
   page.errors = [];
   page.on("pageerror", (error) => page.errors.push(String(error)));
   page.on("console", (message) => message.type() === "error" && message.text().includes("Content Security") && page.errors.push(message.text()));
-  await page.route(`${site}/whip/**`, (route) => whip(route, route.request()));
+  await page.route(`${site}/whip/**`, (route) => (route.request().method() === "OPTIONS" ? route.fulfill({ status: 200 }) : whip(route, route.request())));
   await page.goto(`${site}${path}`);
   return page;
 }
@@ -179,6 +179,39 @@ test("a full server's own words reach the person", async () => {
   await inState(page, "failed");
   assert.match(await page.locator("#error").innerText(), /All places are taken\s+Try again in nine seconds\./);
   assert.equal(await page.locator("#start").isVisible(), true);
+  assert.deepEqual(page.errors, []);
+});
+
+test("a token is asked for, shown to the server, kept for a reload and hidden from the address", async () => {
+  const server = await answerer();
+  const requests = [];
+  const whip = async (route, request) => {
+    requests.push(request);
+    if (request.method() === "DELETE") return route.fulfill({ status: 200 });
+    if (request.headers().authorization !== "Bearer s3cret") {
+      const body = JSON.stringify({ title: "Unauthorized", detail: "Send the token that the operator gave you." });
+      return route.fulfill({ status: 401, headers: { "content-type": "application/problem+json", "www-authenticate": "Bearer" }, body });
+    }
+    const body = await server.evaluate((offer) => window.answer(offer), request.postData());
+    return route.fulfill({ status: 201, headers: { "content-type": "application/sdp", location: `/whip/x/${requests.length}` }, body });
+  };
+  const page = await open(context, whip, "/#token=wrong");
+  assert.equal(new URL(page.url()).hash, "");
+  await page.locator("#start").click();
+  await inState(page, "failed");
+  assert.equal(requests[0].headers().authorization, "Bearer wrong");
+  assert.match(await page.locator("#error").innerText(), /the operator gave you/);
+  await page.locator("#token").fill("s3cret");
+  await page.keyboard.press("Enter");
+  await inState(page, "live");
+  assert.equal(await page.locator("#token-form").isVisible(), false);
+  await page.reload();
+  await page.locator("#start").click();
+  await inState(page, "live");
+  await page.locator("#stop").click();
+  await inState(page, "closed");
+  const ended = requests.filter((request) => request.method() === "DELETE");
+  assert.ok(ended.length > 0 && ended.every((request) => request.headers().authorization === "Bearer s3cret"));
   assert.deepEqual(page.errors, []);
 });
 

@@ -6,6 +6,7 @@ import { DevicesView } from "./devices_view.js";
 import { part } from "./dom.js";
 import { FiguresView } from "./figures_view.js";
 import { LevelView } from "./level_view.js";
+import { TokenView } from "./token_view.js";
 import { WaterfallView } from "./waterfall_view.js";
 
 const captionsView = new CaptionsView();
@@ -13,6 +14,7 @@ const waterfallView = new WaterfallView();
 const figuresView = new FiguresView();
 const levelView = new LevelView();
 const devicesView = new DevicesView((kind, deviceId) => void changeDevice(kind, deviceId));
+const tokenView = new TokenView(() => void begin());
 
 const start = part("start", HTMLButtonElement);
 const stop = part("stop", HTMLButtonElement);
@@ -33,7 +35,7 @@ if (new URLSearchParams(location.search).get("autostart") === "1") void begin();
 
 async function begin(): Promise<void> {
   part("error").hidden = true;
-  const fresh = new Session({ url: location.origin, stream: `page-${Math.random().toString(36).slice(2, 10)}`, media: devicesView.choice() });
+  const fresh = new Session({ url: location.origin, stream: `page-${Math.random().toString(36).slice(2, 10)}`, media: devicesView.choice(), ...tokenView.choice() });
   session = fresh;
   note({ type: "restarted" });
   listen(fresh);
@@ -108,7 +110,10 @@ function showState(state: State): void {
   if (state.name === "live") part("error").hidden = true;
   if (state.name !== "live") showSpeaking(false);
   if (state.name === "reconnecting") complain(state.error.message, state.error.remedy);
-  if (state.name === "failed") complain(state.error.message, state.error.remedy);
+  if (state.name === "failed") {
+    complain(state.error.message, state.error.remedy);
+    if (state.error.status === 401) tokenView.ask();
+  }
   if (!running) hideDevices();
 }
 
