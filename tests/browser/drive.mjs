@@ -1,9 +1,10 @@
 // Opens the page in the system's Chromium with a fake microphone and camera, waits for what was asked, and prints what a
 // person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
+// With `restart` the page is told, once it shows a settled caption, that the network changed: it restarts ICE.
 // `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
 //
 // node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"words":0,"timeout_ms":60000,"screenshot":"x.png",
-//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0}'
+//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0,"restart":false}'
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,6 +71,11 @@ async function waitFor(page) {
       await page.waitForSelector("#error:not([hidden])");
       return null;
     }
+    if (wish.restart) {
+      await page.waitForSelector("#captions [data-kind=final]");
+      await page.evaluate(() => globalThis.dispatchEvent(new globalThis.Event("online")));
+      await page.waitForFunction(() => globalThis.watched.states.slice(-2).join() === "resuming,live", null, { polling: 100 });
+    }
     await page.waitForFunction(
       (wish) =>
         document.querySelectorAll("#captions [data-kind=final]").length >= wish.finals &&
@@ -87,7 +93,7 @@ async function waitFor(page) {
 
 /** Runs in the page before its own scripts: notes what passes by on the screen. */
 function watch() {
-  const watched = { partials: 0, speaking: 0, kbps: 0, widest: 0, began: performance.now(), first_caption_ms: null, fast_ms: null };
+  const watched = { partials: 0, speaking: 0, kbps: 0, widest: 0, began: performance.now(), first_caption_ms: null, fast_ms: null, states: [] };
   globalThis.watched = watched;
   document.addEventListener("DOMContentLoaded", () => {
     const look = () => {
@@ -96,6 +102,8 @@ function watch() {
         watched.first_caption_ms = performance.now() - watched.began;
       }
       if (document.querySelector("#speaking")?.dataset.speaking === "true") watched.speaking += 1;
+      const state = document.querySelector("#state")?.dataset.state;
+      if (state !== undefined && state !== watched.states.at(-1)) watched.states.push(state);
       const rate = document.querySelector("#stat-kbps")?.textContent ?? "";
       const number = parseFloat(rate.replace(/[^0-9.]/g, ""));
       if (Number.isFinite(number)) watched.kbps = Math.max(watched.kbps, /Mb/i.test(rate) ? number * 1000 : number);
@@ -115,6 +123,7 @@ function watch() {
       finals: [...document.querySelectorAll("#captions [data-kind=final]")].map((line) =>
         [...line.querySelectorAll("[data-start-us]")].map((word) => word.textContent.trim()).join(" "),
       ),
+      gaps: document.querySelectorAll("#captions [data-kind=gap]").length,
       recogniser: text("#recogniser"),
       state: text("#state"),
       error: document.querySelector("#error")?.hidden ? null : text("#error"),

@@ -90,6 +90,23 @@ fn what_is_spoken_stands_on_the_page_with_its_latency_and_the_picture_arrives_wh
 }
 
 #[test]
+fn a_session_is_taken_to_another_way_and_its_captions_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (microphone, camera) = devices(folder.path()).unwrap();
+    let server = Server::start(&[]).unwrap();
+    let seen = browser::visit(&json!({
+        "url": format!("{}?autostart=1", server.page), "microphone": microphone, "camera": camera, "restart": true,
+        "words": 2 * words(SAID).len(), "timeout_ms": 90_000, "screenshot": artefacts().unwrap().join("restart.png"),
+    }))
+    .unwrap();
+    sound_visit(&seen);
+    // One session, before and after: no line of the captions says that something is missing.
+    assert_eq!(seen["states"].as_array().unwrap().last().unwrap(), "live");
+    assert!(!seen["states"].as_array().unwrap().contains(&json!("reconnecting")));
+    assert_eq!(seen["gaps"], 0);
+}
+
+#[test]
 fn a_refused_permission_is_explained() {
     let server = Server::start(&[]).unwrap();
     let seen = browser::visit(&json!({

@@ -4,10 +4,13 @@ mod access;
 mod ice;
 mod session;
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method};
 
+use crate::rig::root;
 use crate::rig::server::Server;
 
 const SDP: &str = "application/sdp";
@@ -110,4 +113,50 @@ impl House {
         headers.extend(condition.map(|condition| ("if-match", condition)));
         self.ask("PATCH", session, &headers, fragment).await
     }
+}
+
+/// The names in backticks of the table's last column.
+fn named_tests(document: &str) -> Vec<String> {
+    let rows = document
+        .lines()
+        .filter(|line| line.starts_with("| 4.") || line.starts_with("| 5 ") || line.starts_with("| RFC"));
+    let last = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+    let names = last.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_that_the_table_names_exists_and_every_test_here_is_in_it() {
+    let named = named_tests(&std::fs::read_to_string(root().join("docs/whip.md")).expect("the table"));
+    assert!(named.len() > 30, "{named:?}");
+    let mut functions = BTreeSet::new();
+    let mut ours = BTreeSet::new();
+    let mut folders = vec![root().join("apps/hearsight/src"), root().join("tests/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                // Only what follows a test's attribute counts.
+                let tests = text.split("test]\n").skip(1).filter_map(|rest| {
+                    let name = rest.trim_start().trim_start_matches("async ").strip_prefix("fn ")?;
+                    Some(name.split('(').next()?.to_owned())
+                });
+                let tests: Vec<String> = tests.collect();
+                if path.parent().is_some_and(|folder| folder.ends_with("conformance")) {
+                    ours.extend(tests.iter().cloned());
+                }
+                functions.extend(tests);
+            }
+        }
+    }
+    let missing: Vec<_> = named.iter().filter(|name| !functions.contains(*name)).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/whip.md names tests that are not there: {missing:?}"
+    );
+    let unnamed: Vec<_> = ours.iter().filter(|name| !named.contains(name)).collect();
+    assert!(unnamed.is_empty(), "docs/whip.md does not name {unnamed:?}");
 }

@@ -62,12 +62,7 @@ async fn what_cannot_be_taken_whole_is_refused_whole() {
         .await;
     assert_eq!(refused.refuses(415).header("accept-post"), SDP);
     house.ask("POST", "/whip/me", &[], OFFER).await.refuses(415);
-    for malformed in [
-        "",
-        "hello",
-        "v=0\r\nm=audio",
-        &OFFER.replace("a=fingerprint", "a=finger"),
-    ] {
+    for malformed in ["", "hello", &OFFER.replace("a=fingerprint", "a=finger")] {
         house.post("me", malformed, &[]).await.refuses(400);
     }
     house.post("me", &"v=0\r\n".repeat(20_000), &[]).await.refuses(413);

@@ -265,7 +265,7 @@ fn the_folder_of_set_up_is_found_by_its_short_variable_unless_the_full_one_is_gi
 
 #[test]
 fn bad_values_are_refused_with_field_source_and_remedy() {
-    let cases: [(&[&str], &str, &str); 15] = [
+    let cases: [(&[&str], &str, &str); 25] = [
         (
             &["--listen-http", "localhost"],
             "listen.http",
@@ -301,6 +301,44 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
         (&["--recognise-warm", "9"], "recognise.warm", "raise recognise.workers"),
         (&["--log-level", "loud"], "log.level", "error, warn, info"),
         (&["--assets-deps", ""], "assets.deps", "make setup"),
+        (
+            &["--limits-offers-per-minute", "-1"],
+            "limits.offers_per_minute",
+            "from 0 to 100000",
+        ),
+        (
+            &["--access-tokens", "/does/not/exist"],
+            "access.tokens",
+            "hearsight token USER",
+        ),
+        (
+            &["--access-elsewhere", "other.example"],
+            "access.elsewhere",
+            "https://other.example",
+        ),
+        (
+            &["--access-elsewhere", "ftp://other.example"],
+            "access.elsewhere",
+            "https://other.example",
+        ),
+        (&["--ice-servers", "turn:a.example"], "ice.servers", "set ice.secret"),
+        (
+            &["--ice-servers", "stun:a, http://b"],
+            "ice.servers",
+            "turns:turn.example:5349",
+        ),
+        (
+            &["--ice-servers", "stun:a>; rel=x"],
+            "ice.servers",
+            "stun:stun.example:3478",
+        ),
+        (&["--ice-username", "me"], "ice.credential", "name the file"),
+        (&["--ice-username", "a:b"], "ice.username", "no colon"),
+        (
+            &["--ice-secret", "/does/not/exist"],
+            "ice.secret",
+            "a file that holds it",
+        ),
     ];
     for (flags, field, remedy) in cases {
         let error = refused(flags, around(&[], None));
@@ -375,6 +413,17 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
         load_within(["hearsight"], around(&[], None)),
         Err(ConfigError::Usage(_))
     ));
+    let token = load_within(["hearsight", "token", "me", "--streams", "a,b*"], bad())
+        .unwrap()
+        .1;
+    let streams = vec!["a".into(), "b*".into()];
+    assert_eq!(
+        token,
+        Command::Token {
+            user: "me".into(),
+            streams
+        }
+    );
     let Err(ConfigError::Usage(help)) = load_within(["hearsight", "serve", "--help"], around(&[], None)) else {
         panic!("help is asked for")
     };

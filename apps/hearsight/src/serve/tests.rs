@@ -261,6 +261,83 @@ async fn a_full_house_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn other_rules_come_into_force_while_serving_and_sessions_stay() {
+    let (ingest, clock) = start(|_| {});
+    let access = Access::new(Rules::default(), clock);
+    let app = router(ingest.clone(), access.clone(), Arc::new(Lobby::default()));
+    let (_, offer) = Client::new(clock);
+    let created = post_offer(&app, "me", &offer).await;
+    assert_eq!(created.status, 201);
+    let place = created.header(header::LOCATION).to_owned();
+    access.replace(Rules {
+        tokens: Some(Tokens::default()),
+        ..Rules::default()
+    });
+    assert_problem(&post_offer(&app, "me", &offer).await, 401);
+    assert_problem(&ask(&app, Method::DELETE, &place, "", "").await, 401);
+    assert_eq!(ingest.stats().open, 1, "who is there stays");
+    ingest.set_max_sessions(1);
+    access.replace(Rules {
+        elsewhere: Some("https://other.example".into()),
+        ..Rules::default()
+    });
+    let sent = post_offer(&app, "me", &offer).await;
+    assert_eq!(
+        (sent.status, sent.header(header::LOCATION)),
+        (307, "https://other.example/whip/me")
+    );
+    assert_eq!(ask(&app, Method::DELETE, &place, "", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn places_are_given_back_when_the_door_refuses_and_when_a_session_ends_by_itself() {
+    let (ingest, clock) = start(|_| {});
+    let limits = Limits {
+        sessions_per_address: std::num::NonZeroUsize::new(1),
+        ..Limits::default()
+    };
+    let access = Access::new(
+        Rules {
+            limits,
+            ..Rules::default()
+        },
+        clock,
+    );
+    let guest = |stream: &str| Guest {
+        stream: stream.into(),
+        user: None,
+        address: Some([10, 0, 0, 1].into()),
+    };
+    let lobby = Lobby::default();
+    let offer_as = |stream: &str| {
+        let (client, offer) = Client::new(clock);
+        let door = |id, reply| access.admit(id, &guest(stream), || lobby.open(&guest(stream), id, reply));
+        (ingest.offer(&offer, door), client)
+    };
+    assert!(offer_as("busy").0.is_err() && offer_as("nobody").0.is_err());
+    let (answer, mut client) = offer_as("one");
+    client.accept(&answer.expect("a place").sdp);
+    client.until(|c| c.connected && c.open);
+    assert!(matches!(
+        offer_as("two").0,
+        Err(crate::ingest::OfferError::Refused(Refusal::TooMany { .. }))
+    ));
+    client.close();
+    let heard = lobby.heard.lock().expect("sound").remove(0);
+    let left = |got: Got| matches!(got, Got::Left(_));
+    assert!(std::iter::from_fn(|| heard.recv_timeout(PATIENCE).ok()).any(left));
+    // The thread has ended, so it has dropped the session.
+    ingest.shutdown();
+    assert!(
+        access
+            .admit(SessionId::random().expect("randomness"), &guest("two"), || Ok(
+                Box::new(Probe::new().0)
+            ))
+            .is_ok()
+    );
+}
+
+#[tokio::test]
 async fn a_sendrecv_offer_is_answered_recvonly() {
     let (app, _, _ingest, offer) = house(|_| {});
     let answer = post_offer(&app, "me", &offer.replace("a=sendonly", "a=sendrecv")).await;
