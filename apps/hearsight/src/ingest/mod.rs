@@ -141,7 +141,7 @@ pub enum Left {
     Closed,
     /// We ended it: a DELETE, or [`Reply::close`].
     Dismissed,
-    /// The client vanished without a word.
+    /// The client vanished without a word, or no longer consents to hear from us.
     Silent,
     /// It never connected in time.
     NeverConnected,

@@ -330,8 +330,7 @@ impl Reactor {
         };
         let io = &mut self.io;
         let ended = catch_unwind(AssertUnwindSafe(move || {
-            // Who is silent has not consented to hear more from us (RFC 7675 section 5.1).
-            if !matches!(why, Left::Failed | Left::Silent | Left::NeverConnected) {
+            if why != Left::Failed && entry.session.consents(now) {
                 entry.session.say_goodbye(now, io);
             }
             entry.session.end(why);

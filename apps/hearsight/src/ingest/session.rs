@@ -206,6 +206,11 @@ impl Session {
         }
     }
 
+    /// Whether the client may be sent anything: it showed lately that it wants to hear from us (RFC 7675 section 5.1).
+    pub(super) fn consents(&self, now: Instant) -> bool {
+        now < self.consented + self.consent
+    }
+
     /// Says goodbye to the client.
     pub(super) fn say_goodbye(&mut self, now: Instant, io: &mut Io) {
         if self.rtc.close().is_ok() {
