@@ -123,7 +123,6 @@ function watch() {
       finals: [...document.querySelectorAll("#captions [data-kind=final]")].map((line) =>
         [...line.querySelectorAll("[data-start-us]")].map((word) => word.textContent.trim()).join(" "),
       ),
-      gaps: document.querySelectorAll("#captions [data-kind=gap]").length,
       recogniser: text("#recogniser"),
       state: text("#state"),
       error: document.querySelector("#error")?.hidden ? null : text("#error"),

@@ -430,19 +430,20 @@ fn program(keys: &[Key]) -> clap::Command {
                 .about("Print the settings in force, as TOML")
                 .args(flags),
         )
-        .subcommand(
-            clap::Command::new("token")
-                .about("Make a bearer token, and its entry for the file that access.tokens names")
-                .arg(Arg::new("user").required(true).help("Whose token"))
-                .arg(
-                    Arg::new("streams")
-                        .long("streams")
-                        .value_name("NAME,…")
-                        .value_delimiter(',')
-                        .help("What it may publish, such as me,lab-* [default: every stream]"),
-                ),
-        )
+        .subcommand(token())
         .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
+}
+
+fn token() -> clap::Command {
+    let user = Arg::new("user").required(true).help("Whose token");
+    let streams = Arg::new("streams")
+        .long("streams")
+        .value_name("NAME,…")
+        .value_delimiter(',')
+        .help("What it may publish, such as me,lab-* [default: every stream]");
+    clap::Command::new("token")
+        .about("Make a bearer token, and its entry for the file that access.tokens names")
+        .args([user, streams])
 }
 
 fn listen(flags: &[Arg]) -> clap::Command {

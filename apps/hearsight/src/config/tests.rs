@@ -265,7 +265,7 @@ fn the_folder_of_set_up_is_found_by_its_short_variable_unless_the_full_one_is_gi
 
 #[test]
 fn bad_values_are_refused_with_field_source_and_remedy() {
-    let cases: [(&[&str], &str, &str); 25] = [
+    let cases: [(&[&str], &str, &str); 15] = [
         (
             &["--listen-http", "localhost"],
             "listen.http",
@@ -301,6 +301,24 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
         (&["--recognise-warm", "9"], "recognise.warm", "raise recognise.workers"),
         (&["--log-level", "loud"], "log.level", "error, warn, info"),
         (&["--assets-deps", ""], "assets.deps", "make setup"),
+    ];
+    for (flags, field, remedy) in cases {
+        let error = refused(flags, around(&[], None));
+        assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
+    }
+    let folder = Folder::new("kind");
+    let error = refused(&[], around(&[], Some(folder.file("[limits]\nsessions = \"3\"\n"))));
+    assert!(
+        error.contains("limits.sessions") && error.contains("line 2") && error.contains("whole number"),
+        "{error}"
+    );
+    let error = refused(&[], around(&[], Some(folder.file("[limits\n"))));
+    assert!(error.contains("not valid TOML") && error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn bad_settings_of_access_and_ice_are_refused_with_field_and_remedy() {
+    let cases: [(&[&str], &str, &str); 10] = [
         (
             &["--limits-offers-per-minute", "-1"],
             "limits.offers_per_minute",
@@ -344,14 +362,6 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
         let error = refused(flags, around(&[], None));
         assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
     }
-    let folder = Folder::new("kind");
-    let error = refused(&[], around(&[], Some(folder.file("[limits]\nsessions = \"3\"\n"))));
-    assert!(
-        error.contains("limits.sessions") && error.contains("line 2") && error.contains("whole number"),
-        "{error}"
-    );
-    let error = refused(&[], around(&[], Some(folder.file("[limits\n"))));
-    assert!(error.contains("not valid TOML") && error.contains("line 1"), "{error}");
 }
 
 #[test]
