@@ -285,12 +285,12 @@ mod tests {
                                 .spend(now + wait - Span::from_nanos(1), from, most, 10)
                                 .is_err()
                         );
-                        now = now + wait;
+                        now += wait;
                         assert_eq!(allowances.spend(now, from, most, 10), Ok(()));
                         taken.push(now);
                     }
                 }
-                now = now + Span::from_micros(random.i64(0..50));
+                now += Span::from_micros(random.i64(0..50));
             }
             let within = |start: Moment| taken.iter().filter(|at| **at >= start && **at < start + MINUTE).count();
             assert!(within(Moment::ZERO) >= per_minute, "all at once is allowed");

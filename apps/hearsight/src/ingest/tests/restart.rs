@@ -28,7 +28,7 @@ fn speak_until_heard(client: &mut Client, got: &Receiver<Got>, mut at: Span, mar
     let clock = Clock::new();
     loop {
         client.say(at, &sound(mark));
-        at = at + Span::from_millis(20);
+        at += Span::from_millis(20);
         let heard = |got: Got| matches!(got, Got::Packet(unit) if *unit.item.payload == sound(mark)[..]);
         if got.try_iter().any(heard) {
             return at;
