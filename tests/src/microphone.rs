@@ -107,13 +107,6 @@ impl Drop for Listening {
     }
 }
 
-/// How many of the words that were said are among those heard.
-fn found(heard: &str) -> usize {
-    SAID.split(' ')
-        .filter(|word| heard.split(' ').any(|heard| heard == *word))
-        .count()
-}
-
 #[test]
 fn captions_go_on_when_the_microphone_is_pulled_out_and_put_back() {
     let Some(pulse) = Pulse::start_or_skip("the microphone of this machine").unwrap() else {
