@@ -8,6 +8,8 @@ pub mod rig;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod microphone;
 #[cfg(test)]
 mod replay;
