@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.contrib.media import MediaPlayer
 
 
@@ -26,7 +26,8 @@ def ask(method, url, body=None):
 
 
 async def main(endpoint, recording, limit):
-    peer = RTCPeerConnection()
+    # Without a word it would ask a STUN server on the open network.
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     events = peer.createDataChannel("hearsight")
     heard, pictures, enough = [], set(), asyncio.Event()
 

@@ -14,6 +14,8 @@ use crate::rig::sound::Sound;
 const SAID: &str = "good morning and welcome to this house. we can hear what people say.";
 /// How long a client may wait for words, in seconds: on a busy machine a sentence may be lost, and is said again.
 const PATIENCE: &str = "60";
+/// How long a client may run at all, in seconds: two such waits, and half a minute for a browser to start.
+const LIMIT: &str = "150";
 
 /// The sentence, `times` over, with silence around it.
 fn recording(path: &Path, times: usize) -> anyhow::Result<()> {
@@ -23,14 +25,19 @@ fn recording(path: &Path, times: usize) -> anyhow::Result<()> {
     said.write(path)
 }
 
-/// Runs a client of `tests/clients` against a server of its own, with the sentence as its microphone; answers with the JSON
-/// that it prints.
-fn publish(command: &mut Command, client: &str, times: usize) -> anyhow::Result<Value> {
+/// Runs a client of `tests/clients` with `interpreter` against a server of its own, with the sentence as its microphone;
+/// answers with the JSON that it prints.
+fn publish(interpreter: &str, client: &str, times: usize) -> anyhow::Result<Value> {
     let folder = tempfile::tempdir()?;
     let microphone = folder.path().join("microphone.wav");
     recording(&microphone, times)?;
     let server = Server::start(&[])?;
-    let output = command
+    let deps = std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| root().join(".deps"), Into::into);
+    // What the client bounds by itself ends before.
+    let output = Command::new("timeout")
+        .args(["--kill-after=5", LIMIT, interpreter])
+        .env("PYTHONPATH", deps.join("aiortc"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .arg(root().join("tests/clients").join(client))
         .arg(format!("{}whip/{client}", server.page))
         .arg(&microphone)
@@ -56,9 +63,7 @@ fn understood(words: &Value) {
 
 #[test]
 fn aiortc_is_heard_and_seen() {
-    let deps = std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| root().join(".deps"), Into::into);
-    let mut python = Command::new("python3");
-    let seen = publish(python.env("PYTHONPATH", deps.join("aiortc")), "publish_aiortc.py", 10).unwrap();
+    let seen = publish("python3", "publish_aiortc.py", 10).unwrap();
     understood(&seen["words"]);
     assert_eq!(seen["pictures"], json!([[640, 360]]));
     assert_eq!(seen["goodbye"], 200);
@@ -66,7 +71,7 @@ fn aiortc_is_heard_and_seen() {
 
 #[test]
 fn werift_is_heard_and_seen() {
-    let seen = publish(&mut Command::new("node"), "publish_werift.mjs", 10).unwrap();
+    let seen = publish("node", "publish_werift.mjs", 10).unwrap();
     understood(&seen["words"]);
     assert_eq!(seen["pictures"], json!(["640x360"]));
     assert_eq!(seen["goodbye"], 200);
@@ -75,7 +80,7 @@ fn werift_is_heard_and_seen() {
 #[test]
 fn captions_go_on_when_whip_whep_in_a_browser_restarts_ice() {
     // The fake microphone loops its file.
-    let seen = publish(&mut Command::new("node"), "publish_chromium.mjs", 1).unwrap();
+    let seen = publish("node", "publish_chromium.mjs", 1).unwrap();
     for half in ["before", "after"] {
         understood(&seen[half]["words"]);
         assert_eq!(seen[half]["pictures"][0], json!([640, 360]), "{half}");
