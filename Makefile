@@ -39,7 +39,7 @@ run: setup web ## build, play the sample talk through a real WebRTC connection, 
 	@cargo build --release --locked --workspace --bin hearsight
 	@$(TARGET)/release/hearsight demo
 
-test: setup-test web ## run every test: the client's, the engine's and those in a real browser
+test: setup-test web tests/clients/node_modules/.installed ## run every test: the client's, the engine's and those in a real browser
 	@mkdir -p artefacts
 	@echo "test: the TypeScript client"
 	@cd web-client && npm test && npm run --silent test:browser
@@ -55,6 +55,11 @@ WEB_SOURCES := $(shell find web-client -type f -not -path '*/node_modules/*' -no
 web-client/node_modules/.installed: web-client/package.json web-client/package-lock.json
 	@echo "web: installing the build tools of the page with npm"
 	@cd web-client && npm ci --no-audit --no-fund </dev/null
+	@touch $@
+
+tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
+	@echo "test: installing WebRTC clients by other authors with npm"
+	@cd tests/clients && npm ci --no-audit --no-fund </dev/null
 	@touch $@
 
 # Only when a source changed: the program embeds the page, and would be rebuilt for nothing.
@@ -81,4 +86,4 @@ bench-latency: setup-test web ## a flash and a click, felt in a real page, besid
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)
 	@echo "clean: removing build outputs"
 	@cargo clean
-	@rm -rf web-client/dist web-client/node_modules artefacts
+	@rm -rf web-client/dist web-client/node_modules tests/clients/node_modules artefacts

@@ -1,6 +1,7 @@
 """Fetches, builds and verifies the libraries, models and sample talk that Hearsight loads at run time.
 
-    python3 scripts/deps.py DESTINATION
+    python3 scripts/deps.py DESTINATION          what `make run` needs
+    python3 scripts/deps.py DESTINATION test     also what `make test` needs
 
 Every part has a stamp: the hash of everything it is made from. A part is made again when its stamp differs, or when a
 file of it no longer matches DESTINATION/manifest.sha256 (so a damaged file is repaired). A part is built beside its
@@ -161,12 +162,23 @@ def make_talk(place, _scratch):
     run([sys.executable, str(HERE / "talk.py"), str(HERE / "talk.txt"), str(place)])
 
 
+def make_aiortc(place, _scratch):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    command += ["--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile", "--retries", "5"]
+    # Into a folder of its own: the system's packages stay as they are.
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    run([*command, "--target", str(place), "-r", str(HERE / "clients.txt")], env=environment, timeout=PIP_LIMIT_S)
+
+
 PARTS = {
     "onnxruntime": ("fetching ONNX Runtime (18 MB)", make_onnxruntime, []),
     "silero": ("fetching the Silero voice detector", make_silero, []),
     "pocketsphinx": ("fetching PocketSphinx and its English model (34 MB)", make_pocketsphinx, []),
     "talk": ("speaking the sample talk with flite", make_talk, ["talk.py", "talk.txt"]),
+    "aiortc": ("fetching a WebRTC client by other authors (42 MB)", make_aiortc, ["clients.txt"]),
 }
+# Parts that the tests alone need.
+FOR_TESTS = {"aiortc"}
 
 
 def stamp_of(part):
@@ -175,7 +187,7 @@ def stamp_of(part):
     digest.update(inspect.getsource(PARTS[part][1]).encode())
     for name in PARTS[part][2]:
         digest.update((HERE / name).read_bytes())
-    if part != "talk":
+    if not PARTS[part][2]:
         digest.update(requirement({"silero": "silero-vad"}.get(part, part)).encode())
     digest.update(platform.machine().encode())
     return digest.hexdigest()
@@ -238,12 +250,14 @@ def install(root, part, entries):
 
 
 def main():
-    if len(sys.argv) != 2:
-        fail("usage: python3 scripts/deps.py DESTINATION")
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["run"], ["test"]):
+        fail("usage: python3 scripts/deps.py DESTINATION [test]")
     root = Path(sys.argv[1]).resolve()
     root.mkdir(parents=True, exist_ok=True)
     entries, made = read_manifest(root), 0
     for part in PARTS:
+        if part in FOR_TESTS and sys.argv[2:] != ["test"]:
+            continue
         wrong = what_is_wrong(root, part, entries)
         if wrong:
             if wrong != "not there yet":

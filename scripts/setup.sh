@@ -2,7 +2,8 @@
 # Installs what the build and the running program need: system packages by apt, then libraries and models by
 # scripts/deps.py into the folder named by DEPS (.deps unless set). Safe to run at any time; quick when nothing is missing.
 #   scripts/setup.sh          what `make run` needs
-#   scripts/setup.sh test     also what `make test` needs: a browser, the ffmpeg command and Vulkan in software
+#   scripts/setup.sh test     also what `make test` needs: a browser, the ffmpeg command, Vulkan in software, a sound server and
+#                             a WebRTC client by other authors
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -85,4 +86,4 @@ else
     echo "setup: not a Debian system; the tools that are needed were found"
 fi
 
-exec python3 scripts/deps.py "${DEPS:-.deps}"
+exec python3 scripts/deps.py "${DEPS:-.deps}" "$purpose"

@@ -1,6 +1,7 @@
 //! `hearsight listen` on a real sound server: what is played into the microphone stands in the captions, also after the
 //! microphone was pulled out and put back.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -67,13 +68,25 @@ impl Listening {
         }
     }
 
-    /// Waits for final words.
-    fn words(&self) -> anyhow::Result<String> {
-        self.until("final words", |event| {
-            let words = event["words"].as_array().filter(|words| !words.is_empty())?;
-            let texts = words.iter().filter_map(|word| word["text"].as_str());
-            (event["type"] == "words.final").then(|| texts.collect::<Vec<_>>().join(" "))
-        })
+    /// Waits until enough of what is said stands in final words, in however many captions.
+    fn understood(&self) -> anyhow::Result<()> {
+        let mut heard = BTreeSet::new();
+        loop {
+            let words = self.until("final words", |event| {
+                let words = event["words"].as_array()?;
+                let texts = words.iter().filter_map(|word| word["text"].as_str().map(str::to_owned));
+                (event["type"] == "words.final").then(|| texts.collect::<Vec<_>>())
+            })?;
+            heard.extend(
+                words
+                    .into_iter()
+                    .filter(|word| SAID.split(' ').any(|said| said == word)),
+            );
+            // The recogniser is weak and the machine may be busy: half of the words are beyond chance.
+            if heard.len() * 2 >= SAID.split(' ').count() {
+                return Ok(());
+            }
+        }
     }
 
     /// Ctrl-C; answers whether it ended well.
@@ -94,13 +107,6 @@ impl Drop for Listening {
     }
 }
 
-/// How many of the words that were said are among those heard.
-fn found(heard: &str) -> usize {
-    SAID.split(' ')
-        .filter(|word| heard.split(' ').any(|heard| heard == *word))
-        .count()
-}
-
 #[test]
 fn captions_go_on_when_the_microphone_is_pulled_out_and_put_back() {
     let Some(pulse) = Pulse::start_or_skip("the microphone of this machine").unwrap() else {
@@ -109,16 +115,20 @@ fn captions_go_on_when_the_microphone_is_pulled_out_and_put_back() {
     let folder = tempfile::tempdir().unwrap();
     let speech = folder.path().join("speech.wav");
     let sound = Sound::speech(SAID).unwrap();
-    let quiet = Sound::silence(sound.rate, 500);
-    quiet.clone().then(&sound).then(&quiet).write(&speech).unwrap();
+    let quiet = Sound::silence(sound.rate, 700);
+    let once = quiet.clone().then(&sound);
+    // On a busy machine a sentence may be lost: it is said as often as somebody may wait for it.
+    let often = (0..12).fold(quiet, |said, _| said.then(&once));
+    often.write(&speech).unwrap();
 
     let plugged = pulse.plug().unwrap();
     let mut listening = Listening::start(&pulse).unwrap();
     listening
         .until_told("listening to Default Audio Device (48000 Hz)")
         .unwrap();
-    pulse.play(&speech).unwrap();
-    let before = listening.words().unwrap();
+    let speaking = pulse.play(&speech).unwrap();
+    listening.understood().unwrap();
+    drop(speaking);
 
     pulse.unplug(&plugged).unwrap();
     listening.until_told("the microphone is gone").unwrap();
@@ -129,13 +139,9 @@ fn captions_go_on_when_the_microphone_is_pulled_out_and_put_back() {
 
     pulse.plug().unwrap();
     listening.until_told("listening to").unwrap();
-    pulse.play(&speech).unwrap();
-    let after = listening.words().unwrap();
+    let _speaking = pulse.play(&speech).unwrap();
+    listening.understood().unwrap();
     assert!(listening.interrupt().unwrap(), "it does not end well on Ctrl-C");
-    // The recogniser is weak and the machine may be busy: a third of the words is beyond chance.
-    for heard in [before, after] {
-        assert!(found(&heard) * 3 >= SAID.split(' ').count(), "{heard:?}");
-    }
 }
 
 #[test]

@@ -382,27 +382,7 @@ fn program(keys: &[Key]) -> clap::Command {
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
         .help("Settings file [default: ./hearsight.toml, then /etc/hearsight/hearsight.toml]");
-    let flags = keys.iter().map(|key| {
-        let summary = key.help.split_once(". ").map_or(key.help.as_str(), |(first, _)| first);
-        Arg::new(key.dotted())
-            .long(key.flag())
-            .value_name(key.kind().replace(' ', "-").to_uppercase())
-            .help(format!(
-                "{} [default: {}]",
-                summary.trim_end_matches('.'),
-                key.default.to_string().trim()
-            ))
-            .long_help(format!(
-                "{} [default: {}, variable: {}]",
-                key.help,
-                key.default.to_string().trim(),
-                key.variable()
-            ))
-            .help_heading(format!("[{}]", key.section))
-            // The check of the value's range gives the better error.
-            .allow_hyphen_values(true)
-    });
-    let flags: Vec<Arg> = std::iter::once(config).chain(flags).collect();
+    let flags: Vec<Arg> = std::iter::once(config).chain(keys.iter().map(flag)).collect();
     let model = Arg::new("model")
         .required(true)
         .value_parser(clap::value_parser!(PathBuf));
@@ -444,6 +424,28 @@ fn token() -> clap::Command {
     clap::Command::new("token")
         .about("Make a bearer token, and its entry for the file that access.tokens names")
         .args([user, streams])
+}
+
+/// The flag of a setting.
+fn flag(key: &Key) -> Arg {
+    let summary = key.help.split_once(". ").map_or(key.help.as_str(), |(first, _)| first);
+    Arg::new(key.dotted())
+        .long(key.flag())
+        .value_name(key.kind().replace(' ', "-").to_uppercase())
+        .help(format!(
+            "{} [default: {}]",
+            summary.trim_end_matches('.'),
+            key.default.to_string().trim()
+        ))
+        .long_help(format!(
+            "{} [default: {}, variable: {}]",
+            key.help,
+            key.default.to_string().trim(),
+            key.variable()
+        ))
+        .help_heading(format!("[{}]", key.section))
+        // The check of the value's range gives the better error.
+        .allow_hyphen_values(true)
 }
 
 fn listen(flags: &[Arg]) -> clap::Command {

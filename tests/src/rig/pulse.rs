@@ -84,17 +84,17 @@ impl Pulse {
         self.pactl(&["unload-module", plugged]).map(drop)
     }
 
-    /// Plays a WAV file into the microphone, in real time; returns when it was played.
-    pub fn play(&self, path: &Path) -> anyhow::Result<()> {
-        let status = self
+    /// Plays a WAV file into the microphone, in real time, until it is over or the handle is dropped.
+    pub fn play(&self, path: &Path) -> anyhow::Result<Playing> {
+        let player = self
             .around(&mut Command::new("pacat"))
             .args(["--playback", "--file-format=wav", &format!("--device={SINK}")])
             .arg(path)
             .env("PULSE_LATENCY_MSEC", "20")
             .stdin(Stdio::null())
-            .status()?;
-        ensure!(status.success(), "pacat failed: {status}");
-        Ok(())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Playing(player))
     }
 
     fn pactl(&self, arguments: &[&str]) -> anyhow::Result<String> {
@@ -112,6 +112,16 @@ impl Drop for Pulse {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What is playing. Stopped when dropped.
+pub struct Playing(Child);
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

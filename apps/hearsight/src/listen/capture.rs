@@ -110,7 +110,7 @@ impl<M: Microphones> Capture<M> {
             return self.retry;
         };
         let ended = open.drain.ended();
-        while let Some(portion) = open.drain.next() {
+        while let Some(portion) = open.drain.take() {
             open.heard = now;
             self.take(portion, open.format.rate, tell);
         }
@@ -156,7 +156,7 @@ impl<M: Microphones> Capture<M> {
             ..
         } = open;
         drop(stream);
-        while let Some(portion) = drain.next() {
+        while let Some(portion) = drain.take() {
             self.take(portion, format.rate, tell);
         }
         // The hole lasts until it is back; how long that is, nobody knows yet.

@@ -12,6 +12,7 @@ use hearsight_live::clock::Clock;
 
 use super::capture::{Format, Microphones, NoMicrophone};
 use super::ring::{Alarm, Ended, Tap};
+use crate::terminal::figures::printable;
 
 /// Rates in the order in which they are wished for: those that cost least to resample first.
 const RATES: [u32; 10] = [
@@ -115,12 +116,12 @@ pub fn list() -> Result<Vec<String>, NoMicrophone> {
 
 /// Identifier and name.
 fn called(device: &Device) -> String {
-    let id = device.id().map(|id| id.id().to_owned()).unwrap_or_default();
+    let id = device.id().map(|id| printable(id.id())).unwrap_or_default();
     format!("{id}  {}", name(device))
 }
 
 fn name(device: &Device) -> String {
-    device.to_string()
+    printable(&device.to_string())
 }
 
 fn offers(device: &Device) -> String {

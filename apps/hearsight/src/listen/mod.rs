@@ -11,6 +11,7 @@ pub mod ring;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -176,6 +177,8 @@ impl Ear {
 /// The thread that fetches sound from the ring.
 struct Fetching {
     stop: Arc<AtomicBool>,
+    /// Disconnected once the thread is about to end.
+    over: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -185,12 +188,17 @@ impl Fetching {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let (tell, told) = oneshot::channel();
+        let (alive, over) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("microphone".into())
-            .spawn(move || fetch(microphones, ear, tell, &stopped))
+            .spawn(move || {
+                fetch(microphones, ear, tell, &stopped);
+                drop(alive);
+            })
             .map_err(|_| ListenError::Thread)?;
         let fetching = Fetching {
             stop,
+            over,
             thread: Some(thread),
         };
         let format = told.await.map_err(|_| ListenError::Thread)??;
@@ -201,7 +209,10 @@ impl Fetching {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            let _ = thread.join();
+            // A sound system that does not answer must not keep the program from ending.
+            if self.over.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Disconnected) {
+                let _ = thread.join();
+            }
         }
     }
 }

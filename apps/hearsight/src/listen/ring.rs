@@ -148,7 +148,7 @@ pub struct Drain {
 
 impl Drain {
     /// The next portion, if one is there.
-    pub fn next(&mut self) -> Option<Portion> {
+    pub fn take(&mut self) -> Option<Portion> {
         let header = self.portions.try_pop()?;
         let samples = self.samples.pop_iter().take(header.frames).collect();
         let lost = header.lost - std::mem::replace(&mut self.lost, header.lost);
@@ -200,7 +200,7 @@ mod tests {
                 poured += frames as u64;
                 // The reader stands still for long stretches.
                 while random.u8(0..40) != 0 && random.u8(0..3) == 0 {
-                    let Some(portion) = drain.next() else { break };
+                    let Some(portion) = drain.take() else { break };
                     expected += portion.lost;
                     torn += u64::from(portion.torn);
                     for sample in portion.samples.iter() {
@@ -209,7 +209,7 @@ mod tests {
                     }
                 }
             }
-            while let Some(portion) = drain.next() {
+            while let Some(portion) = drain.take() {
                 expected += portion.lost + portion.samples.len() as u64;
                 torn += u64::from(portion.torn);
             }
