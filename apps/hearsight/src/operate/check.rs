@@ -88,15 +88,7 @@ impl fmt::Display for Finding {
 /// One kind of check. Whoever adds something that a server needs adds what looks whether it is there.
 type Check = fn(&Config, &mut Vec<Finding>);
 
-const CHECKS: [Check; 7] = [
-    addresses,
-    certificate,
-    folders,
-    models,
-    recogniser,
-    video,
-    webhook_secret,
-];
+const CHECKS: [Check; 7] = [addresses, certificate, access, folders, models, recogniser, video];
 
 /// Looks at everything, prints what was found, and answers with the status of the command: success if the server could
 /// start.
