@@ -33,6 +33,8 @@ use crate::webhook::{Backoff, BadSecret, Target, Webhooks};
 
 /// Connections over which one session's page, offer and goodbye may come, and some to spare; readers of events come on top.
 const CONNECTIONS_PER_SESSION: usize = 8;
+/// How long before the end of their session clients are told of it.
+const WARNING: Duration = Duration::from_secs(1);
 /// How long sessions that were told to end may take: the host takes them down after five seconds.
 const FAREWELL: Duration = Duration::from_secs(6);
 
@@ -231,20 +233,23 @@ impl Drain {
         self.sessions.leave();
         let limit = Duration::from_secs(self.drain_s.load(Relaxed));
         tracing::info!(seconds = limit.as_secs(), "stopping: running sessions are waited for");
-        let mut stop = self.stop.clone();
-        let finished = tokio::select! {
-            done = timeout(limit, self.sessions.empty()) => done.is_ok(),
-            _ = stop.wait_for(|stop| *stop == Stop::Now) => false,
-        };
-        if !finished {
+        if !self.empty_within(limit).await {
+            // Word of the end must reach the client before the end does: the two travel on different ways.
+            self.sessions.warn();
+            self.empty_within(WARNING).await;
             self.sessions.dismiss();
-            tokio::select! {
-                _ = timeout(FAREWELL, self.sessions.empty()) => {}
-                _ = self.stop.wait_for(|stop| *stop == Stop::Now) => {}
-            }
+            self.empty_within(FAREWELL).await;
         }
         self.told.events.close();
         self.told.webhooks.finish().await;
+    }
+
+    /// Whether everybody has left in time; whoever is in a hurry does not wait.
+    async fn empty_within(&mut self, limit: Duration) -> bool {
+        tokio::select! {
+            done = timeout(limit, self.sessions.empty()) => done.is_ok(),
+            _ = self.stop.wait_for(|stop| *stop == Stop::Now) => false,
+        }
     }
 }
 

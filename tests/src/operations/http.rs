@@ -1,7 +1,8 @@
 //! HTTP by hand: requests of a few lines, answers read whole or line by line.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::subject::PATIENCE;
 
@@ -96,9 +97,23 @@ impl Events {
     }
 }
 
-/// Takes one posted request and accepts it; answers with its head and body.
-pub(super) fn accept(listener: &TcpListener) -> (String, String) {
-    let (stream, _) = listener.accept().unwrap();
+/// A server that accepts what is posted to it, head and body; ends with the receiver.
+pub(super) fn shop() -> (SocketAddr, Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, posted) = sync_channel(100);
+    let work = move || {
+        while let Ok((stream, _)) = listener.accept() {
+            if tell.try_send(accept(stream)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("shop".into()).spawn(work).unwrap();
+    (address, posted)
+}
+
+fn accept(stream: TcpStream) -> (String, String) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut stream = BufReader::new(stream);
     let mut text = String::new();

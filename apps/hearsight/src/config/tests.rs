@@ -340,6 +340,10 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
         let error = refused(flags, around(&[], None));
         assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
     }
+}
+
+#[test]
+fn values_of_the_wrong_kind_and_files_that_are_no_toml_are_refused_with_their_line() {
     let folder = Folder::new("kind");
     let error = refused(&[], around(&[], Some(folder.file("[limits]\nsessions = \"3\"\n"))));
     assert!(

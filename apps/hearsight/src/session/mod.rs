@@ -79,7 +79,12 @@ impl Sessions {
         self.roll.empty().await;
     }
 
-    /// Tells every client that the server stops, and ends its session.
+    /// Tells every client that the server stops, and that its session is about to end.
+    pub fn warn(&self) {
+        self.roll.warn();
+    }
+
+    /// Ends every session.
     pub fn dismiss(&self) {
         self.roll.dismiss();
     }

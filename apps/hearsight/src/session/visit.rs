@@ -100,8 +100,8 @@ impl Roll {
         let _ = self.inner.here.subscribe().wait_for(|here| *here == 0).await;
     }
 
-    /// Tells every client why, and ends its session.
-    pub(super) fn dismiss(&self) {
+    /// Tells every client that its session is about to end, and why.
+    pub(super) fn warn(&self) {
         let message = ToClient::Error {
             code: "server_stopping".into(),
             message: "The server is stopping. Connect again in a few seconds.".into(),
@@ -110,8 +110,13 @@ impl Roll {
         for (_, reply) in self.inner.lock().running.values() {
             // A client that takes no more messages is ended without one.
             let _ = reply.send(farewell.clone());
-            reply.close();
         }
+    }
+
+    /// Ends every session.
+    pub(super) fn dismiss(&self) {
+        let state = self.inner.lock();
+        state.running.values().for_each(|(_, reply)| reply.close());
     }
 
     /// What all sessions came to, the running ones too.
