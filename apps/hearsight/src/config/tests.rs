@@ -466,7 +466,8 @@ fn the_state_folder_follows_the_service_manager_then_the_user() {
 #[test]
 fn listening_has_a_short_flag_for_its_microphone_and_says_what_it_prints_for() {
     let asked = |flags: &[&str]| {
-        let (config, command) = load_within(["hearsight", "listen"].iter().chain(flags), around(&[], None)).unwrap();
+        let loaded = load_within(["hearsight", "listen"].iter().chain(flags), around(&[], None)).unwrap();
+        let Loaded { config, command, .. } = loaded;
         (config.microphone.device, command)
     };
     assert_eq!(asked(&[]), (String::new(), Command::Listen(Captions::Live)));
