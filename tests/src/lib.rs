@@ -14,6 +14,8 @@ mod conformance;
 #[cfg(test)]
 mod microphone;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod scenarios;

@@ -1,28 +1,42 @@
 //! The server put together: engines, sessions, ingest and HTTP, started in that order and stopped in the other.
 
-use std::future::Future;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use hearsight_core::time::Span;
 use hearsight_live::clock::Clock;
 use hearsight_live::host::Host;
 use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
 use crate::budget;
 use crate::config::{Config, IceLogin};
+use crate::events::Events;
 use crate::ingest::{self, Ingest};
 use crate::kit::{Kit, KitError};
+use crate::operate::reload::Holders;
+use crate::operate::{Inside, Operate};
 use crate::serve::{
-    self, Access, Certificate, IceServers, Limits, Listener, Login, Rules, ServeError, Serving, Tokens, TokensError,
+    self, Access, Certificate, IceServers, Limits, Listener, Login, Operations, Rules, ServeError, Serving, Tokens,
+    TokensError,
 };
-use crate::session::Sessions;
+use crate::session::{Sessions, Told};
 use crate::tape::Recorder;
+use crate::telemetry::Telemetry;
+use crate::webhook::{Backoff, BadSecret, Target, Webhooks};
 
-/// Connections over which one session's page, offer and goodbye may come, and some to spare.
+/// Connections over which one session's page, offer and goodbye may come, and some to spare; readers of events come on top.
 const CONNECTIONS_PER_SESSION: usize = 8;
+/// How long before the end of their session clients are told of it.
+const WARNING: Duration = Duration::from_secs(1);
+/// How long sessions that were told to end may take: the host takes them down after five seconds.
+const FAREWELL: Duration = Duration::from_secs(6);
 
 /// The longest file of one secret that is read.
 const MAX_SECRET: u64 = 4096;
@@ -68,6 +82,24 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The webhook can't sign.
+    #[error(transparent)]
+    WebhookSecret(#[from] BadSecret),
+    /// The webhook can't call.
+    #[error("the webhook's HTTP client can't be made: {0}")]
+    Webhook(#[source] reqwest::Error),
+}
+
+/// How a server is asked to stop: each later one is more urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It is not.
+    #[default]
+    Not,
+    /// Nobody else comes in; those who are here may finish, for as long as the settings say.
+    Drained,
+    /// Whoever is here is not waited for.
+    Now,
 }
 
 /// A running server.
@@ -76,18 +108,24 @@ pub struct Server {
     pub clock: Clock,
     /// Its listeners.
     pub listeners: Vec<Listener>,
-    /// Who may come in: the rules can be replaced while it serves.
-    pub access: Arc<Access>,
+    access: Arc<Access>,
     ingest: Ingest,
     serving: Serving,
+    operations: Option<Operations>,
+    operate: Arc<Operate>,
+    told: Told,
+    drain_s: Arc<AtomicU64>,
 }
 
 impl Server {
-    /// Waits until `shutdown` came and everything is let go.
+    /// Waits until the server was asked to stop, let its sessions finish, and everything is let go.
     pub async fn stopped(self) -> std::io::Result<()> {
         let stopped = self.serving.stopped().await;
         self.ingest.shutdown();
-        stopped
+        match self.operations {
+            Some(operations) => stopped.and(operations.stop().await),
+            None => stopped,
+        }
     }
 
     /// The address of the page, the one that gives a camera first.
@@ -98,60 +136,162 @@ impl Server {
         let scheme = if listener.secure { "https" } else { "http" };
         format!("{scheme}://{}/", listener.address)
     }
+
+    /// Where operators look, if anywhere.
+    pub fn operations(&self) -> Option<String> {
+        let operations = self.operations.as_ref()?;
+        Some(format!("http://{}/", operations.address))
+    }
+
+    /// What of it can be changed while it runs.
+    pub fn holders(&self, telemetry: Telemetry) -> Holders {
+        Holders {
+            telemetry,
+            certificate: self.serving.certificate.clone(),
+            access: self.access.clone(),
+            told: self.told.clone(),
+            operate: self.operate.clone(),
+            drain_s: self.drain_s.clone(),
+        }
+    }
 }
 
-/// Starts a server that runs until `shutdown` completes. Must be called on a tokio runtime.
-pub async fn start(config: &Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Server, StartError> {
+/// Starts a server that runs until `stop` says otherwise. Must be called on a tokio runtime.
+pub async fn start(config: &Config, stop: watch::Receiver<Stop>) -> Result<Server, StartError> {
     let clock = Clock::new();
-    let (kit, host) = engines(config, clock)?;
-    let threads = threads(config);
+    let operate = Arc::new(Operate::default());
+    operate.treat_strangers(config.events.without_token);
+    let operations = config.operate.listen;
+    let operations = operations.map(|address| Operations::start(address, operate.clone(), clock));
+    let operations = operations.transpose()?;
+    let told = told(config, clock)?;
+
+    let (kit, host) = tokio::task::block_in_place(|| engines(config, clock))?;
+    let kit = Arc::new(kit);
+    let sessions = Arc::new(sessions(config, host, &kit, &told)?);
+    let ingest = ingest(config, clock)?;
+    let http = serve::Config {
+        http: config.listen.http,
+        https: config.listen.https,
+        certificate: Certificate::from(&config.listen),
+        public_address: config.listen.public_address,
+        max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION + config.events.readers,
+    };
+    let (down, go_down) = oneshot::channel::<()>();
+    let go_down = async {
+        // A drain that panics must not keep the server up.
+        let _ = go_down.await;
+    };
+    let access = Access::new(rules(config)?, clock);
+    warn_if_open(config);
+    let door = sessions.clone();
+    let serving = serve::run(http, ingest.clone(), access.clone(), door, operate.clone(), go_down).await?;
+    operate.started(Inside {
+        ingest: ingest.clone(),
+        sessions: sessions.clone(),
+        kit,
+        told: told.clone(),
+        max_sessions: config.limits.sessions,
+    });
+    let drain_s = Arc::new(AtomicU64::new(config.operate.drain.as_secs()));
+    let drain = Drain {
+        stop,
+        sessions,
+        told: told.clone(),
+        drain_s: drain_s.clone(),
+    };
+    tokio::spawn(async move {
+        drain.run().await;
+        let _ = down.send(());
+    });
+    Ok(Server {
+        clock,
+        listeners: serving.listeners.clone(),
+        access,
+        ingest,
+        serving,
+        operations,
+        operate,
+        told,
+        drain_s,
+    })
+}
+
+/// The end of a server, up to the moment when nobody is here.
+struct Drain {
+    stop: watch::Receiver<Stop>,
+    sessions: Arc<Sessions>,
+    told: Told,
+    drain_s: Arc<AtomicU64>,
+}
+
+impl Drain {
+    async fn run(mut self) {
+        // Without a sender nobody can ask any more: that is a reason to stop, too.
+        let _ = self.stop.wait_for(|stop| *stop >= Stop::Drained).await;
+        crate::operate::reload::announce(&[sd_notify::NotifyState::Stopping]);
+        self.sessions.leave();
+        let limit = Duration::from_secs(self.drain_s.load(Relaxed));
+        tracing::info!(seconds = limit.as_secs(), "stopping: running sessions are waited for");
+        if !self.empty_within(limit).await {
+            // Word of the end must reach the client before the end does: the two travel on different ways.
+            self.sessions.warn();
+            self.empty_within(WARNING).await;
+            self.sessions.dismiss();
+            self.empty_within(FAREWELL).await;
+        }
+        self.told.events.close();
+        self.told.webhooks.finish().await;
+    }
+
+    /// Whether everybody has left in time; whoever is in a hurry does not wait.
+    async fn empty_within(&mut self, limit: Duration) -> bool {
+        tokio::select! {
+            done = timeout(limit, self.sessions.empty()) => done.is_ok(),
+            _ = self.stop.wait_for(|stop| *stop == Stop::Now) => false,
+        }
+    }
+}
+
+fn told(config: &Config, clock: Clock) -> Result<Told, StartError> {
+    let target = config.webhook.as_ref().map(Target::open).transpose()?;
+    let webhooks = Webhooks::start(target, Backoff::default(), clock).map_err(StartError::Webhook)?;
+    let events = Events::new(config.events.readers);
+    Ok(Told { events, webhooks })
+}
+
+/// Makes the command that starts a recogniser process: this program again.
+pub fn worker_command(config: &Config) -> std::io::Result<impl Fn() -> Command + Send + Sync + 'static> {
+    let program = std::env::current_exe()?;
+    let model = config.assets.pocketsphinx.clone();
+    Ok(move || worker(&program, &model))
+}
+
+fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<Sessions, StartError> {
     let tape = config
         .log
         .tape
         .as_deref()
-        .map(|path| open_tape(path, clock))
+        .map(|path| open_tape(path, host.clock()))
         .transpose()?;
-    let sessions = Sessions::new(
+    let rooms = kit.clone();
+    Ok(Sessions::new(
         host,
         kit.recogniser(),
-        Box::new(move || kit.rooms()),
-        tape.map(|tape| (tape, threads)),
-    );
+        Box::new(move || rooms.rooms()),
+        told.clone(),
+        tape.map(|tape| (tape, threads(config))),
+    ))
+}
 
+fn ingest(config: &Config, clock: Clock) -> Result<Ingest, StartError> {
     let mut media = ingest::Config::new(config.listen.udp);
     media.public_address = config.listen.public_address;
     media.max_sessions = config.limits.sessions;
     media.connect_timeout = Span::from_duration(config.limits.connect);
     media.reorder = budget::JITTER_WAIT;
     let address = config.listen.udp;
-    let ingest = Ingest::start(media, clock).map_err(|source| StartError::Udp { address, source })?;
-
-    let certificate = match &config.listen.certificate {
-        Some((chain, key)) => Certificate::Given {
-            chain: chain.clone(),
-            key: key.clone(),
-        },
-        None => Certificate::Own {
-            state: config.listen.state.clone(),
-        },
-    };
-    let http = serve::Config {
-        http: config.listen.http,
-        https: config.listen.https,
-        certificate,
-        public_address: config.listen.public_address,
-        max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION,
-    };
-    let access = Access::new(rules(config)?, clock);
-    warn_if_open(config);
-    let serving = serve::run(http, ingest.clone(), access.clone(), Arc::new(sessions), shutdown).await?;
-    Ok(Server {
-        clock,
-        access,
-        listeners: serving.listeners.clone(),
-        ingest,
-        serving,
-    })
+    Ingest::start(media, clock).map_err(|source| StartError::Udp { address, source })
 }
 
 /// The rules of access that the settings make, with the files that they name. Read anew, they can replace those in force.
@@ -212,9 +352,8 @@ fn warn_if_open(config: &Config) {
 
 /// Opens what the settings name, and starts the threads that it runs on.
 pub(crate) fn engines(config: &Config, clock: Clock) -> Result<(Kit, Host), StartError> {
-    let program = std::env::current_exe().map_err(StartError::System)?;
-    let model = config.assets.pocketsphinx.clone();
-    let kit = Kit::open(&config.assets, &config.recognise, move || worker(&program, &model))?;
+    let worker = worker_command(config).map_err(StartError::System)?;
+    let kit = Kit::open(&config.assets, &config.recognise, worker)?;
     let host = Host::start(clock, threads(config)).map_err(StartError::System)?;
     Ok((kit, host))
 }
@@ -235,6 +374,8 @@ pub async fn asked_to_stop() {
 fn worker(program: &Path, model: &Path) -> Command {
     let mut command = Command::new(program);
     command.arg("recognise-worker").arg(model);
+    // Ctrl-C is for us: sessions that finish need their recognisers.
+    command.process_group(0);
     command
 }
 

@@ -4,10 +4,13 @@
 //! so that whoever holds a [`Config`] need not.
 
 mod check;
+mod command_line;
+mod operate;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
@@ -15,8 +18,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
 
+use command_line::program;
+pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
 use settings::{Key, Settings};
 
@@ -46,6 +51,12 @@ pub struct Config {
     pub log: Log,
     /// The microphone of this machine.
     pub microphone: Microphone,
+    /// What operators see, and how the server ends.
+    pub operate: Operate,
+    /// Who may read events over HTTP.
+    pub events: Events,
+    /// Who is told of events; none: nobody.
+    pub webhook: Option<Webhook>,
     /// The sample talk.
     pub demo: Demo,
 }
@@ -208,6 +219,8 @@ pub enum Command {
         /// What it may publish: names, or beginnings followed by `*`; empty: every stream.
         streams: Vec<String>,
     },
+    /// Look whether the server could start, and say what to do about each problem.
+    Check(Report),
     /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
     RecogniseWorker(PathBuf),
 }
@@ -219,6 +232,40 @@ pub enum Captions {
     Live,
     /// For programs: the events, one JSON object a line.
     Json,
+}
+
+/// For whom `hearsight check` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// One line per check.
+    People,
+    /// One JSON document.
+    Machines,
+}
+
+/// What was loaded, and what it was loaded from, so that it can be watched and compared.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What the program was asked to do.
+    pub command: Command,
+    /// Files that the settings came from or would come from.
+    pub files: Vec<PathBuf>,
+    values: BTreeMap<String, String>,
+}
+
+impl Loaded {
+    /// The dotted names of the keys whose values differ from those of `other`.
+    pub fn changed(&self, other: &Loaded) -> Vec<String> {
+        let differs = |(key, value): &(&String, &String)| other.values.get(*key) != Some(*value);
+        self.values.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+/// The dotted name of every key, in the order of the file.
+pub fn keys() -> Vec<String> {
+    settings::keys().iter().map(Key::dotted).collect()
 }
 
 /// Why the program can't start with these settings. The text is for people: it names the field and the remedy.
@@ -282,7 +329,7 @@ struct Surroundings {
 }
 
 /// Reads flags (`args` with the program's name first), the process's environment and the settings file.
-pub fn load<I, T>(args: I) -> Result<(Config, Command), ConfigError>
+pub fn load<I, T>(args: I) -> Result<Loaded, ConfigError>
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
@@ -300,7 +347,7 @@ where
     )
 }
 
-fn load_within<I, T>(args: I, around: Surroundings) -> Result<(Config, Command), ConfigError>
+fn load_within<I, T>(args: I, around: Surroundings) -> Result<Loaded, ConfigError>
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
@@ -311,10 +358,12 @@ where
     let (name, flags) = matches.subcommand().expect("clap requires a subcommand");
     let mut settings = Settings::defaults(keys.clone());
     if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
-        return Ok((
-            check::config(&settings, &around.variables)?,
-            Command::RecogniseWorker(model.clone()),
-        ));
+        return Ok(Loaded {
+            config: check::config(&settings, &around.variables)?,
+            command: Command::RecogniseWorker(model.clone()),
+            files: Vec::new(),
+            values: BTreeMap::new(),
+        });
     }
     if let Some(user) = flags.try_get_one::<String>("user").ok().flatten() {
         let streams = flags
@@ -323,10 +372,12 @@ where
             .cloned()
             .collect();
         let user = user.clone();
-        return Ok((
-            check::config(&settings, &around.variables)?,
-            Command::Token { user, streams },
-        ));
+        return Ok(Loaded {
+            config: check::config(&settings, &around.variables)?,
+            command: Command::Token { user, streams },
+            files: Vec::new(),
+            values: BTreeMap::new(),
+        });
     }
     if let Some((path, text)) = file(flags, &around.files)? {
         settings.merge_file(&path, &text)?;
@@ -344,9 +395,17 @@ where
         "listen" if flags.get_flag("json") => Command::Listen(Captions::Json),
         "listen" => Command::Listen(Captions::Live),
         "config" => Command::Config(settings.effective()),
+        "check" if flags.get_flag("json") => Command::Check(Report::Machines),
+        "check" => Command::Check(Report::People),
         _ => Command::Serve,
     };
-    Ok((config, command))
+    let named = flags.get_one::<PathBuf>("config").cloned();
+    Ok(Loaded {
+        config,
+        command,
+        files: named.map_or_else(|| around.files.clone(), |path| vec![path]),
+        values: settings.texts(),
+    })
 }
 
 /// The settings file: the one that was named, else the first that exists.
@@ -373,91 +432,4 @@ fn read(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::other("it is longer than 1 MiB"));
     }
     Ok(text)
-}
-
-/// The command line: a flag for every key, its help the comment above the key.
-fn program(keys: &[Key]) -> clap::Command {
-    let config = Arg::new("config")
-        .long("config")
-        .value_name("FILE")
-        .value_parser(clap::value_parser!(PathBuf))
-        .help("Settings file [default: ./hearsight.toml, then /etc/hearsight/hearsight.toml]");
-    let flags: Vec<Arg> = std::iter::once(config).chain(keys.iter().map(flag)).collect();
-    let model = Arg::new("model")
-        .required(true)
-        .value_parser(clap::value_parser!(PathBuf));
-    clap::Command::new("hearsight")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Hears and sees what a browser sends, live, and shows the latency of every step")
-        .after_help(
-            "Every flag is also a key of hearsight.toml and an environment variable; `hearsight config` shows them.",
-        )
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .subcommand(
-            clap::Command::new("serve")
-                .about("Serve the page and WHIP until stopped")
-                .args(flags.clone()),
-        )
-        .subcommand(
-            clap::Command::new("demo")
-                .about("Serve, play a sample talk through a real WebRTC connection, then keep serving")
-                .args(flags.clone()),
-        )
-        .subcommand(listen(&flags))
-        .subcommand(
-            clap::Command::new("config")
-                .about("Print the settings in force, as TOML")
-                .args(flags),
-        )
-        .subcommand(token())
-        .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
-}
-
-fn token() -> clap::Command {
-    let user = Arg::new("user").required(true).help("Whose token");
-    let streams = Arg::new("streams")
-        .long("streams")
-        .value_name("NAME,…")
-        .value_delimiter(',')
-        .help("What it may publish, such as me,lab-* [default: every stream]");
-    clap::Command::new("token")
-        .about("Make a bearer token, and its entry for the file that access.tokens names")
-        .args([user, streams])
-}
-
-/// The flag of a setting.
-fn flag(key: &Key) -> Arg {
-    let summary = key.help.split_once(". ").map_or(key.help.as_str(), |(first, _)| first);
-    Arg::new(key.dotted())
-        .long(key.flag())
-        .value_name(key.kind().replace(' ', "-").to_uppercase())
-        .help(format!(
-            "{} [default: {}]",
-            summary.trim_end_matches('.'),
-            key.default.to_string().trim()
-        ))
-        .long_help(format!(
-            "{} [default: {}, variable: {}]",
-            key.help,
-            key.default.to_string().trim(),
-            key.variable()
-        ))
-        .help_heading(format!("[{}]", key.section))
-        // The check of the value's range gives the better error.
-        .allow_hyphen_values(true)
-}
-
-fn listen(flags: &[Arg]) -> clap::Command {
-    let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
-    let devices = Arg::new("devices").long("devices").action(ArgAction::SetTrue);
-    let short = |flag: &Arg| match flag.get_id().as_str() {
-        "microphone.device" => flag.clone().visible_alias("device"),
-        _ => flag.clone(),
-    };
-    clap::Command::new("listen")
-        .about("Caption a microphone of this machine in the terminal until stopped")
-        .arg(json.help("Print the events, one JSON object a line, instead of captions"))
-        .arg(devices.help("Print which microphones there are, and end"))
-        .args(flags.iter().map(short))
 }

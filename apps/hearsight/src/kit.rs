@@ -74,6 +74,11 @@ impl Kit {
         }
     }
 
+    /// The pool of recogniser processes.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// The rooms of a new session.
     pub fn rooms(&self) -> Result<Rooms, Refusal> {
         Ok(Rooms {

@@ -1,33 +1,53 @@
 //! The `hearsight` command: reads the settings, starts what was asked for, and tells people what to do when it can't.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
-use hearsight::config::{self, Command, Config, ConfigError};
+use hearsight::app::{self, Stop};
+use hearsight::config::{self, Command, Config, ConfigError, Loaded, Report};
+use hearsight::operate::check;
+use hearsight::operate::reload::{Watch, announce};
 use hearsight::serve::create_token;
-use hearsight::{app, listen, telemetry};
+use hearsight::{listen, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// How long an offer that is being handled may hold up the end.
+const LAST_OFFERS: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    let (config, command) = match config::load(std::env::args_os()) {
-        Ok(asked) => asked,
+    let loaded = match config::load(std::env::args_os()) {
+        Ok(loaded) => loaded,
         Err(ConfigError::Usage(usage)) => usage.exit(),
-        Err(problem) => return fail(&problem),
+        Err(problem) => return refuse(&problem),
     };
-    let done = match command {
+    let done = match &loaded.command {
         Command::Config(text) => {
             println!("{text}");
             return ExitCode::SUCCESS;
         }
-        Command::Token { user, streams } => return token(&user, &streams),
-        Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(&model),
+        Command::Check(report) => return check::main(&loaded.config, *report),
+        Command::Token { user, streams } => return token(user, streams),
+        Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(model),
         Command::Microphones => return microphones(),
-        Command::Listen(captions) => listen(&config, captions),
-        Command::Serve => run(&config, Show::Page),
-        Command::Demo => run(&config, Show::Talk),
+        Command::Listen(captions) => listen(&loaded.config, *captions),
+        Command::Serve => run(loaded, Show::Page),
+        Command::Demo => run(loaded, Show::Talk),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => fail(&format!("{problem:#}")),
+    }
+}
+
+/// Whoever asked for a check is told as a check tells.
+fn refuse(problem: &ConfigError) -> ExitCode {
+    let asked: Vec<_> = std::env::args().skip(1).collect();
+    match asked.first().is_some_and(|command| command == "check") {
+        true if asked.iter().any(|flag| flag == "--json") => check::refused(problem, Report::Machines),
+        true => check::refused(problem, Report::People),
+        false => fail(problem),
     }
 }
 
@@ -54,23 +74,30 @@ enum Show {
     Talk,
 }
 
-fn run(config: &Config, show: Show) -> anyhow::Result<()> {
-    telemetry::start(&config.log);
-    let stop = async {
-        app::asked_to_stop().await;
-        eprintln!("hearsight: stopping; sessions get a few seconds");
-    };
-    runtime()?.block_on(async {
-        let server = app::start(config, stop).await?;
+fn run(loaded: Loaded, show: Show) -> anyhow::Result<()> {
+    let telemetry = telemetry::start(&loaded.config.log);
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        let stop = asked_to_stop();
+        let server = app::start(&loaded.config, stop?).await?;
         if show == Show::Talk {
-            hearsight::demo::run(config, &server.page(), server.clock).await?;
+            hearsight::demo::run(&loaded.config, &server.page(), server.clock).await?;
+        }
+        let holders = server.holders(telemetry);
+        let watch = Watch::start(std::env::args_os().collect(), loaded, holders).context("can't watch the settings")?;
+        look_on_hangup(&watch)?;
+        if let Some(operations) = server.operations() {
+            println!("Operators find {operations}metrics and {operations}readyz.");
         }
         println!(
             "Hearsight is serving. Open {} and allow microphone and camera; Ctrl-C stops it.",
             server.page()
         );
+        announce(&[sd_notify::NotifyState::Ready]);
         server.stopped().await.context("the server stopped badly")
-    })
+    });
+    runtime.shutdown_timeout(LAST_OFFERS);
+    done
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -94,4 +121,37 @@ fn microphones() -> ExitCode {
         }
         Err(problem) => fail(&problem),
     }
+}
+
+/// SIGTERM and Ctrl-C: the first lets sessions finish, the second does not.
+fn asked_to_stop() -> anyhow::Result<watch::Receiver<Stop>> {
+    let (ask, stop) = watch::channel(Stop::Not);
+    let refused = "the system does not let signals be caught";
+    let mut interrupted = signal(SignalKind::interrupt()).context(refused)?;
+    let mut terminated = signal(SignalKind::terminate()).context(refused)?;
+    tokio::spawn(async move {
+        for urgency in [Stop::Drained, Stop::Now] {
+            tokio::select! { _ = interrupted.recv() => {}, _ = terminated.recv() => {} }
+            match urgency {
+                Stop::Now => eprintln!("hearsight: stopping now"),
+                _ => eprintln!("hearsight: stopping; running sessions may finish, unless asked again"),
+            }
+            ask.send_replace(urgency);
+        }
+        // The channel stays open for as long as anybody may look.
+        ask.closed().await;
+    });
+    Ok(stop)
+}
+
+/// SIGHUP: the settings are read again.
+fn look_on_hangup(watch: &Watch) -> anyhow::Result<()> {
+    let asker = watch.asker();
+    let mut hung_up = signal(SignalKind::hangup()).context("the system does not let signals be caught")?;
+    tokio::spawn(async move {
+        while hung_up.recv().await.is_some() {
+            asker.ask();
+        }
+    });
+    Ok(())
 }

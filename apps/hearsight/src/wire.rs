@@ -4,6 +4,8 @@
 //! Integers are microseconds. `at_us` is media time on the session's shared timeline; `t0_us` is the client's clock
 //! (unix time); every other moment is the server's clock. Both sides ignore types and fields that they don't know.
 
+pub mod notice;
+
 use serde::{Deserialize, Serialize};
 
 /// The version of this schema, sent in [`ToClient::Session`].
@@ -95,6 +97,24 @@ impl ToClient {
             | ToClient::WordsFinal { id, .. } => Some(*id),
             ToClient::PictureStats(picture) => Some(picture.id),
             _ => None,
+        }
+    }
+
+    /// The `type` of the message.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ToClient::Session { .. } => "session",
+            ToClient::SpeechStarted { .. } => "speech.started",
+            ToClient::SpeechStopped { .. } => "speech.stopped",
+            ToClient::WordsPartial { .. } => "words.partial",
+            ToClient::WordsFinal { .. } => "words.final",
+            ToClient::PictureStats(_) => "picture.stats",
+            ToClient::Latency { .. } => "latency",
+            ToClient::Lost { .. } => "lost",
+            ToClient::Clock { .. } => "clock",
+            ToClient::Flushed { .. } => "flushed",
+            ToClient::Error { .. } => "error",
+            ToClient::Unknown => "unknown",
         }
     }
 }
@@ -203,7 +223,11 @@ mod tests {
         assert!(vectors.len() > 20);
         for Vector { name, direction, json } in vectors {
             match direction.as_str() {
-                "to_client" => assert!(same::<ToClient>(&json).unwrap(), "{name} changes on its way"),
+                "to_client" => {
+                    assert!(same::<ToClient>(&json).unwrap(), "{name} changes on its way");
+                    let message: ToClient = serde_json::from_value(json.clone()).unwrap();
+                    assert_eq!(json["type"], message.name());
+                }
                 "to_server" => assert!(same::<ToServer>(&json).unwrap(), "{name} changes on its way"),
                 "malformed" => {
                     assert!(same::<ToClient>(&json).is_err(), "{name} is taken by clients");

@@ -12,7 +12,7 @@ mod sys;
 pub mod worker;
 mod workers;
 
-pub use pool::{Config, Pool, Refused};
+pub use pool::{Config, Crew, Pool, Refused};
 pub use session::PocketSphinx;
 pub use workers::Memory;
 

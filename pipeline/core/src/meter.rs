@@ -52,6 +52,15 @@ impl Histogram {
     pub fn mean(&self) -> Option<Span> {
         (self.total > 0).then(|| self.sum / self.total as i64)
     }
+    /// How many do not exceed `most`, short of those that share its bucket.
+    pub fn within(&self, most: Span) -> u64 {
+        let whole = |(index, count): (usize, &u64)| if upper(index) <= most { *count } else { 0 };
+        self.counts.iter().enumerate().map(whole).sum()
+    }
+    /// All of them added up.
+    pub fn sum(&self) -> Span {
+        self.sum
+    }
     /// The longest.
     pub fn worst(&self) -> Span {
         self.worst
@@ -175,6 +184,28 @@ mod tests {
                 assert!(
                     told >= truth && told <= truth + truth / 16 + 1,
                     "q {q}: {told} for {truth}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn those_within_a_bound_are_at_most_a_sixteenth_of_it_short() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut histogram = Histogram::default();
+            let micros: Vec<i64> = (0..500).map(|_| random.i64(0..1 << 20)).collect();
+            micros
+                .iter()
+                .for_each(|micros| histogram.record(Span::from_micros(*micros)));
+            assert_eq!(histogram.sum().micros(), micros.iter().sum::<i64>());
+            assert_eq!(histogram.within(Span::MAX), 500);
+            for bound in [0, 1, 999, 50_000, 1 << 19] {
+                let under = |bound: i64| micros.iter().filter(|micros| **micros <= bound).count() as u64;
+                let told = histogram.within(Span::from_micros(bound));
+                assert!(
+                    told <= under(bound) && told >= under(bound - bound / 16 - 1),
+                    "seed {seed}, {bound}"
                 );
             }
         }

@@ -11,9 +11,12 @@ use axum::http::Uri;
 
 use super::settings::Settings;
 use super::{
-    Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Ice, IceLogin, Limits, Listen, Log, LogFormat,
-    Microphone, Recognise,
+    Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Events, Ice, IceLogin, Limits, Listen, Log, LogFormat,
+    Microphone, Operate, Recognise, Strangers, Webhook,
 };
+
+const NOT_AN_ADDRESS: &str = "it is not an address with a port";
+const WRITE_AN_ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
 /// Checks every setting; `variables` tell where the state folder is by default.
 pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Result<Config, ConfigError> {
@@ -45,6 +48,12 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         microphone: Microphone {
             device: checked.text("microphone.device")?.to_owned(),
         },
+        operate: Operate {
+            listen: checked.parsed("operate.listen", NOT_AN_ADDRESS, WRITE_AN_ADDRESS)?,
+            drain: Duration::from_secs(checked.integer("operate.drain_s", 0..=3600)? as u64),
+        },
+        events: events(&checked)?,
+        webhook: webhook(&checked)?,
         demo: Demo {
             loops: checked.integer("demo.loops", 1..=1000)? as u32,
             talk,
@@ -92,13 +101,11 @@ fn listen(checked: &Checked<'_>, variables: &[(String, String)]) -> Result<Liste
 type Addresses = (Option<SocketAddr>, Option<SocketAddr>, SocketAddr);
 
 fn addresses(checked: &Checked<'_>) -> Result<Addresses, ConfigError> {
-    const NOT_ONE: &str = "it is not an address with a port";
-    const REMEDY: &str = "write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
-    let http: Option<SocketAddr> = checked.parsed("listen.http", NOT_ONE, REMEDY)?;
-    let https: Option<SocketAddr> = checked.parsed("listen.https", NOT_ONE, REMEDY)?;
-    let udp: Option<SocketAddr> = checked.parsed("listen.udp", NOT_ONE, REMEDY)?;
+    let http: Option<SocketAddr> = checked.parsed("listen.http", NOT_AN_ADDRESS, WRITE_AN_ADDRESS)?;
+    let https: Option<SocketAddr> = checked.parsed("listen.https", NOT_AN_ADDRESS, WRITE_AN_ADDRESS)?;
+    let udp: Option<SocketAddr> = checked.parsed("listen.udp", NOT_AN_ADDRESS, WRITE_AN_ADDRESS)?;
     let Some(udp) = udp else {
-        return Err(checked.refusal("listen.udp", "without it no media can arrive", REMEDY));
+        return Err(checked.refusal("listen.udp", "without it no media can arrive", WRITE_AN_ADDRESS));
     };
     if http.is_some_and(|address| !address.ip().is_loopback()) {
         let problem = "plain HTTP is offered to this machine only, since browsers give a camera to secure pages alone";
@@ -279,6 +286,47 @@ fn log(checked: &Checked<'_>) -> Result<Log, ConfigError> {
         format,
         tape: checked.path("log.tape")?,
     })
+}
+
+fn events(checked: &Checked<'_>) -> Result<Events, ConfigError> {
+    let without_token = match checked.text("events.without_token")? {
+        "nobody" => Strangers::Refused,
+        "anyone" => Strangers::Welcome,
+        _ => return Err(checked.refusal("events.without_token", "it is neither", "write nobody or anyone")),
+    };
+    Ok(Events {
+        readers: checked.integer("events.readers", 0..=10_000)?,
+        without_token,
+    })
+}
+
+fn webhook(checked: &Checked<'_>) -> Result<Option<Webhook>, ConfigError> {
+    let remedy = "write an address such as \"https://example.org/hearsight\"";
+    let url: Option<reqwest::Url> = checked.parsed("webhook.url", "it is not a URL", remedy)?;
+    let secret = checked.file("webhook.secret", "name the file that holds it, or leave it empty")?;
+    let events = checked.texts("webhook.events");
+    if !events.iter().all(|name| Webhook::EVENTS.contains(&name.as_str())) {
+        let remedy = format!("write some of {}", Webhook::EVENTS.join(", "));
+        return Err(checked.refusal("webhook.events", "there is no such event", &remedy));
+    }
+    let Some(url) = url else { return Ok(None) };
+    let here = match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback()),
+        None => false,
+    };
+    if !(url.scheme() == "https" || url.scheme() == "http" && here) {
+        let problem = "events hold what people do, and would cross the network for all to read";
+        return Err(checked.refusal("webhook.url", problem, "use https, or http on a loopback address"));
+    }
+    let Some(secret) = secret else {
+        let problem = "without one nobody can tell our events from forged ones";
+        return Err(checked.refusal("webhook.secret", problem, "name the file that holds it"));
+    };
+    Ok(Some(Webhook { url, secret, events }))
 }
 
 struct Checked<'a>(&'a Settings);

@@ -277,6 +277,12 @@ impl Settings {
         }
     }
 
+    /// Every value as TOML writes it, by dotted name.
+    pub(super) fn texts(&self) -> BTreeMap<String, String> {
+        let text = |(key, (value, _)): (&String, &(Value, Source))| (key.clone(), value.to_string());
+        self.values.iter().map(text).collect()
+    }
+
     /// The default file with the values in force, each that is not a default marked with its source.
     pub(super) fn effective(&self) -> String {
         let mut document: DocumentMut = DEFAULTS.parse().expect("the default file parses: a test holds it");

@@ -35,7 +35,8 @@ fn around(variables: &[(&str, &str)], file: Option<PathBuf>) -> Surroundings {
 }
 
 fn loaded(flags: &[&str], surroundings: Surroundings) -> Result<(Config, Command), ConfigError> {
-    load_within(["hearsight", "serve"].iter().chain(flags), surroundings)
+    let loaded = load_within(["hearsight", "serve"].iter().chain(flags), surroundings)?;
+    Ok((loaded.config, loaded.command))
 }
 
 fn refused(flags: &[&str], surroundings: Surroundings) -> String {
@@ -77,6 +78,13 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("log.format", text("json")),
         ("log.tape", text("t.tape")),
         ("microphone.device", text("desk")),
+        ("operate.listen", text("127.0.0.1:9002")),
+        ("operate.drain_s", "3".into()),
+        ("events.readers", "5".into()),
+        ("events.without_token", text("anyone")),
+        ("webhook.url", text("https://example.org/x")),
+        ("webhook.secret", text(pem)),
+        ("webhook.events", "[\"words.final\", \"session.ended\"]".into()),
         ("demo.loops", "4".into()),
         ("demo.talk", text("d.wav")),
     ]
@@ -165,13 +173,23 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 format: LogFormat::Json,
                 tape: Some("t.tape".into()),
             },
+        by_file.operate.listen.is_some_and(|address| address.port() == 9002),
+        by_file.operate.drain.as_secs() == 3,
+        by_file.events
+            == Events {
+                readers: 5,
+                without_token: Strangers::Welcome,
+            },
+        by_file.webhook.as_ref().is_some_and(|webhook| {
+            webhook.url.as_str() == "https://example.org/x" && webhook.events == ["words.final", "session.ended"]
+        }),
         by_file.demo
             == Demo {
                 loops: 4,
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 18]);
+    assert_eq!(differences, [true; 22]);
 }
 
 #[test]
@@ -265,7 +283,7 @@ fn the_folder_of_set_up_is_found_by_its_short_variable_unless_the_full_one_is_gi
 
 #[test]
 fn bad_values_are_refused_with_field_source_and_remedy() {
-    let cases: [(&[&str], &str, &str); 15] = [
+    let cases: [(&[&str], &str, &str); 19] = [
         (
             &["--listen-http", "localhost"],
             "listen.http",
@@ -290,6 +308,22 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
             "listen.certificate",
             "PEM file",
         ),
+        (&["--webhook-url", "http://example.org/"], "webhook.url", "use https"),
+        (
+            &["--webhook-url", "https://example.org/"],
+            "webhook.secret",
+            "name the file",
+        ),
+        (
+            &["--webhook-events", "words"],
+            "webhook.events",
+            "session.started, session.ended",
+        ),
+        (
+            &["--events-without-token", "me"],
+            "events.without_token",
+            "nobody or anyone",
+        ),
         (&["--limits-sessions", "0"], "limits.sessions", "from 1 to 1000"),
         (&["--limits-sessions", "-5"], "limits.sessions", "from 1 to 1000"),
         (&["--limits-sessions", "many"], "limits.sessions", "the default is 16"),
@@ -306,6 +340,10 @@ fn bad_values_are_refused_with_field_source_and_remedy() {
         let error = refused(flags, around(&[], None));
         assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
     }
+}
+
+#[test]
+fn values_of_the_wrong_kind_and_files_that_are_no_toml_are_refused_with_their_line() {
     let folder = Folder::new("kind");
     let error = refused(&[], around(&[], Some(folder.file("[limits]\nsessions = \"3\"\n"))));
     assert!(
@@ -392,14 +430,14 @@ fn the_settings_in_force_are_printed_as_a_file_that_gives_them_again() {
     let folder = Folder::new("printed");
     let variables = [("HEARSIGHT_LOG_LEVEL", "warn")];
     let args = ["hearsight", "config", "--demo-loops", "9"];
-    let (config, command) = load_within(args, around(&variables, None)).unwrap();
+    let Loaded { config, command, .. } = load_within(args, around(&variables, None)).unwrap();
     let Command::Config(text) = command else {
         panic!("{command:?}")
     };
     assert!(text.contains("loops = 9 # from --demo-loops\n"), "{text}");
     assert!(text.contains("level = \"warn\" # from HEARSIGHT_LOG_LEVEL\n"), "{text}");
     assert_eq!(loaded(&[], around(&[], Some(folder.file(&text)))).unwrap().0, config);
-    let (_, plain) = load_within(["hearsight", "config"], around(&[], None)).unwrap();
+    let plain = load_within(["hearsight", "config"], around(&[], None)).unwrap().command;
     assert_eq!(plain, Command::Config(DEFAULTS.to_owned()));
 }
 
@@ -408,15 +446,15 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
     let bad = || around(&[("HEARSIGHT_LISTEN_HTPP", "x")], None);
     let worker = load_within(["hearsight", "recognise-worker", "model"], bad())
         .unwrap()
-        .1;
+        .command;
     assert_eq!(worker, Command::RecogniseWorker(PathBuf::from("model")));
     assert!(load_within(["hearsight", "demo"], bad()).is_err());
     assert_eq!(
-        load_within(["hearsight", "demo"], around(&[], None)).unwrap().1,
+        load_within(["hearsight", "demo"], around(&[], None)).unwrap().command,
         Command::Demo
     );
     assert_eq!(
-        load_within(["hearsight", "serve"], around(&[], None)).unwrap().1,
+        load_within(["hearsight", "serve"], around(&[], None)).unwrap().command,
         Command::Serve
     );
     assert!(matches!(
@@ -445,6 +483,34 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
 }
 
 #[test]
+fn a_check_is_for_people_or_for_machines() {
+    let asked = |args: &[&str]| load_within(args, around(&[], None)).unwrap().command;
+    assert_eq!(asked(&["hearsight", "check"]), Command::Check(Report::People));
+    assert_eq!(
+        asked(&["hearsight", "check", "--json"]),
+        Command::Check(Report::Machines)
+    );
+}
+
+#[test]
+fn changed_keys_are_named_and_the_files_to_watch_are_known() {
+    let folder = Folder::new("changed");
+    let path = folder.file("[limits]\nsessions = 3\n");
+    let load = |named: &Path| {
+        load_within(
+            ["hearsight", "serve", "--config", named.to_str().unwrap()],
+            around(&[], None),
+        )
+    };
+    let before = load(&path).unwrap();
+    assert_eq!(before.files, [path.clone()]);
+    folder.file("[limits]\nsessions = 4\n[log]\nlevel = \"debug\"\n");
+    let after = load(&path).unwrap();
+    assert_eq!(after.changed(&before), ["limits.sessions", "log.level"]);
+    assert_eq!(after.changed(&after), [""; 0]);
+}
+
+#[test]
 fn the_state_folder_follows_the_service_manager_then_the_user() {
     let state = |variables: &[(&str, &str)]| loaded(&[], around(variables, None)).unwrap().0.listen.state;
     let home = ("HOME", "/h");
@@ -459,7 +525,8 @@ fn the_state_folder_follows_the_service_manager_then_the_user() {
 #[test]
 fn listening_has_a_short_flag_for_its_microphone_and_says_what_it_prints_for() {
     let asked = |flags: &[&str]| {
-        let (config, command) = load_within(["hearsight", "listen"].iter().chain(flags), around(&[], None)).unwrap();
+        let loaded = load_within(["hearsight", "listen"].iter().chain(flags), around(&[], None)).unwrap();
+        let Loaded { config, command, .. } = loaded;
         (config.microphone.device, command)
     };
     assert_eq!(asked(&[]), (String::new(), Command::Listen(Captions::Live)));

@@ -99,6 +99,10 @@ impl SessionId {
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         Ok(SessionId(u128::from_be_bytes(bytes)))
     }
+    /// The first eight digits: enough to tell sessions apart in logs and events, too few to end one.
+    pub fn short(self) -> String {
+        format!("{:08x}", (self.0 >> 96) as u32)
+    }
     /// Reads what [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<SessionId> {
         let hex = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

@@ -340,7 +340,7 @@ impl Reactor {
         }
         self.io.routes.leave(id);
         self.hub.leave(id);
-        tracing::info!(stage = "ingest", session = ?id, ?why, "session over");
+        tracing::debug!(stage = "ingest", session = id.short(), ?why, "the client is gone");
     }
 
     fn stop(&mut self) {

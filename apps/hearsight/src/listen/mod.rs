@@ -81,7 +81,7 @@ pub async fn run(config: &Config, captions: Captions) -> Result<(), ListenError>
     let (say, said) = mpsc::channel(UNPRINTED);
     let meter = Meter::default();
     let events = say.clone();
-    let line: Line = Box::new(move |json| events.try_send(Said::Event(json)).is_ok());
+    let line: Line = Box::new(move |_, json| events.try_send(Said::Event(json)).is_ok());
     let speaker = Arc::new(Speaker::new(line, meter.clone()));
     let audience: Arc<dyn Audience> = speaker.clone();
     let mut graph = Graph::new(meter.clone(), Arc::new(|_| {}));

@@ -142,7 +142,15 @@ impl House {
         };
         let shutdown = async { drop(closed.await) };
         let access = serve::Access::new(serve::Rules::default(), clock);
-        let serving = serve::run(config, ingest.clone(), access, Arc::new(lobby), shutdown).await;
+        let serving = serve::run(
+            config,
+            ingest.clone(),
+            access,
+            Arc::new(lobby),
+            Arc::default(),
+            shutdown,
+        )
+        .await;
         let address = serving.expect("an HTTP socket").listeners[0].address;
         House {
             ingest,

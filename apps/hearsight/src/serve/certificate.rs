@@ -51,19 +51,55 @@ pub enum CertificateError {
     Make(#[from] rcgen::Error),
 }
 
-/// The TLS configuration for a certificate; a self-made one names `addresses`, localhost and this host.
-pub(super) fn rustls(
-    certificate: &Certificate,
-    addresses: impl Iterator<Item = IpAddr>,
-) -> Result<RustlsConfig, CertificateError> {
+/// The certificate that connections are shown, which can be changed while they go on.
+#[derive(Clone)]
+pub struct Shown {
+    tls: RustlsConfig,
+    addresses: Vec<IpAddr>,
+}
+
+/// A certificate that is fit to be shown.
+pub struct Fit(Arc<ServerConfig>);
+
+impl Shown {
+    /// Shows `certificate`; a self-made one names `addresses`, localhost and this host.
+    pub(super) fn open(certificate: &Certificate, addresses: Vec<IpAddr>) -> Result<Shown, CertificateError> {
+        let tls = RustlsConfig::from_config(load(certificate, &addresses)?);
+        Ok(Shown { tls, addresses })
+    }
+    pub(super) fn tls(&self) -> RustlsConfig {
+        self.tls.clone()
+    }
+    /// Reads another certificate, for [`Shown::show`].
+    pub fn prepare(&self, certificate: &Certificate) -> Result<Fit, CertificateError> {
+        load(certificate, &self.addresses).map(Fit)
+    }
+    /// New connections are shown this one from now on.
+    pub fn show(&self, certificate: Fit) {
+        self.tls.reload_from_config(certificate.0);
+    }
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown(…)")
+    }
+}
+
+fn load(certificate: &Certificate, addresses: &[IpAddr]) -> Result<Arc<ServerConfig>, CertificateError> {
     let (chain, key) = match certificate {
         Certificate::Given { chain, key } => (chain.clone(), key.clone()),
-        Certificate::Own { state } => kept(state, &names(addresses), unix_now())?,
+        Certificate::Own { state } => kept(state, &names(addresses.iter().copied()), unix_now())?,
     };
     configure(&chain, &key)
 }
 
-fn configure(chain: &Path, key: &Path) -> Result<RustlsConfig, CertificateError> {
+/// Whether a chain and its key are fit to be shown; changes nothing.
+pub fn verify(chain: &Path, key: &Path) -> Result<(), CertificateError> {
+    configure(chain, key).map(drop)
+}
+
+fn configure(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, CertificateError> {
     let unusable = |path: &Path, why: String| CertificateError::Unusable { path: path.into(), why };
     let chain_pem = fs::read(chain).map_err(|source| CertificateError::File {
         path: chain.into(),
@@ -86,7 +122,7 @@ fn configure(chain: &Path, key: &Path) -> Result<RustlsConfig, CertificateError>
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private))
         .map_err(|error| unusable(key, error.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(RustlsConfig::from_config(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn names(addresses: impl Iterator<Item = IpAddr>) -> BTreeSet<String> {

@@ -68,3 +68,28 @@ fn a_bad_certificate_is_refused_with_the_name_of_the_file() {
     ));
     assert!(matches!(configure(&key, &key), Err(CertificateError::Unusable { .. })));
 }
+
+#[test]
+fn another_certificate_is_shown_from_now_on_and_a_bad_one_is_not() {
+    let (first, second) = (Folder::new("shown-first"), Folder::new("shown-second"));
+    let given = |folder: &Folder| {
+        let (chain, key) = kept(&folder.0, &of(&["localhost"]), NOW).expect("made");
+        Certificate::Given { chain, key }
+    };
+    let shown = Shown::open(&given(&first), Vec::new()).expect("usable");
+    let before = shown.tls().get_inner();
+    let fit = shown.prepare(&given(&second)).expect("usable");
+    assert!(
+        Arc::ptr_eq(&before, &shown.tls().get_inner()),
+        "preparing changes nothing"
+    );
+    shown.show(fit);
+    let after = shown.tls().get_inner();
+    assert!(!Arc::ptr_eq(&before, &after));
+    let mixed = Certificate::Given {
+        chain: first.0.join("certificate.pem"),
+        key: second.0.join("key.pem"),
+    };
+    assert!(shown.prepare(&mixed).is_err());
+    assert!(Arc::ptr_eq(&after, &shown.tls().get_inner()));
+}

@@ -1,4 +1,4 @@
-//! What HTTP offers: WHIP, the page, and whether the server is well.
+//! What HTTP offers: WHIP, the page, events, and to operators how the server is.
 //!
 //! Knows axum, TLS and certificates. Must not know what sessions do: that is behind [`Door`]. Start at [`run`]; the
 //! routes without a socket are [`router`].
@@ -6,8 +6,10 @@
 mod access;
 mod certificate;
 mod connections;
+mod events;
 mod ice_servers;
 mod limits;
+mod operations;
 mod page;
 mod problem;
 mod tokens;
@@ -23,18 +25,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::routing::get;
 use axum_server::Handle;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
+use crate::config;
 use crate::ingest::{Ingest, MAX_SDP, Peer, Refusal, Reply, SessionId};
+use crate::operate::Operate;
 
 pub use access::{Access, Rules};
-pub use certificate::CertificateError;
+pub use certificate::{CertificateError, Fit, Shown, verify};
 use connections::Limit;
 pub use ice_servers::{IceServers, Login};
 pub use limits::Limits;
+pub use operations::Operations;
 use problem::Problem;
 pub use tokens::{Created, Tokens, TokensError, create as create_token};
 
@@ -96,6 +102,20 @@ pub enum Certificate {
     },
 }
 
+impl From<&config::Listen> for Certificate {
+    fn from(listen: &config::Listen) -> Certificate {
+        match &listen.certificate {
+            Some((chain, key)) => Certificate::Given {
+                chain: chain.clone(),
+                key: key.clone(),
+            },
+            None => Certificate::Own {
+                state: listen.state.clone(),
+            },
+        }
+    }
+}
+
 /// One listener as it turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -129,6 +149,8 @@ pub enum ServeError {
 pub struct Serving {
     /// The listeners: `http` first, then `https`.
     pub listeners: Vec<Listener>,
+    /// The certificate of HTTPS, where there is such a listener.
+    pub certificate: Option<Shown>,
     tasks: Vec<JoinHandle<io::Result<()>>>,
 }
 
@@ -142,12 +164,14 @@ impl Serving {
     }
 }
 
-/// Binds and serves until `shutdown` completes; running requests then get three seconds.
+/// Binds and serves until `shutdown` completes; running requests then get three seconds. `operate` counts the requests and
+/// has the events.
 pub async fn run(
     config: Config,
     ingest: Ingest,
     access: Arc<Access>,
     door: Arc<dyn Door>,
+    operate: Arc<Operate>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Serving, ServeError> {
     let wanted = [(config.http, false), (config.https, true)];
@@ -163,24 +187,25 @@ pub async fn run(
         let secure = tls || !address.ip().is_loopback();
         bound.push((bind(address)?, secure));
     }
-    let tls = match bound.iter().any(|(_, secure)| *secure) {
+    let certificate = match bound.iter().any(|(_, secure)| *secure) {
         true => {
             let listening = bound.iter().map(|((_, address), _)| address.ip());
-            Some(certificate::rustls(
-                &config.certificate,
-                listening.chain(config.public_address),
-            )?)
+            let addresses = listening.chain(config.public_address).collect();
+            Some(Shown::open(&config.certificate, addresses)?)
         }
         false => None,
     };
-    let app = router(ingest, access.clone(), door);
+    let app = router(ingest, access.clone(), door)
+        .merge(events::routes(access.clone(), operate.clone()))
+        .layer(middleware::from_fn_with_state(operate, operations::observe));
     let handle = Handle::new();
     let mut serving = Serving {
         listeners: Vec::new(),
+        certificate,
         tasks: Vec::new(),
     };
     for ((socket, address), secure) in bound {
-        let tls = tls.clone().filter(|_| secure);
+        let tls = serving.certificate.as_ref().filter(|_| secure).map(Shown::tls);
         let limit = Limit::new(config.max_connections, access.clone());
         let server = connections::serve(socket, tls, limit, handle.clone(), app.clone());
         serving.listeners.push(Listener { address, secure });

@@ -373,9 +373,16 @@ async fn listeners_are_bound_answer_and_stop() {
         max_connections: 8,
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = run(config, ingest, access, Arc::new(Lobby::default()), async move {
-        let _ = stopped.await;
-    });
+    let serving = run(
+        config,
+        ingest,
+        access,
+        Arc::new(Lobby::default()),
+        Arc::default(),
+        async move {
+            let _ = stopped.await;
+        },
+    );
     let serving = serving.await.expect("served");
     let secure: Vec<bool> = serving.listeners.iter().map(|listener| listener.secure).collect();
     assert_eq!(secure, [false, true]);
@@ -415,12 +422,14 @@ async fn an_address_in_use_is_named() {
         public_address: None,
         max_connections: 8,
     };
+    let never = std::future::pending();
     let error = run(
         config,
         ingest,
         access,
         Arc::new(Lobby::default()),
-        std::future::pending(),
+        Arc::default(),
+        never,
     )
     .await
     .expect_err("in use");

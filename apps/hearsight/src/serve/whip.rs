@@ -205,7 +205,7 @@ async fn cross_origin(request: Request, next: Next) -> Response {
     response
 }
 
-fn check_stream(stream: &str) -> Result<(), Problem> {
+pub(super) fn check_stream(stream: &str) -> Result<(), Problem> {
     if (1..=128).contains(&stream.len()) && stream.bytes().all(is_of_stream_name) {
         return Ok(());
     }

@@ -1,12 +1,13 @@
 //! One session from the inside: what the peer brings goes into a graph, what comes out of the graph is said to the peer.
 
 mod speaker;
+mod visit;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearsight_core::graph::Graph;
 use hearsight_core::media::{Codec, Packet};
-use hearsight_core::meter::{Meter, Tally};
+use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Signal, Why};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{Moment, Span};
@@ -19,6 +20,8 @@ use crate::wire::{self, ToClient, ToServer};
 use crate::wiring::{self, Audience, Doors, Rooms};
 
 pub use speaker::{Line, Speaker};
+pub use visit::{Account, Told};
+use visit::{Roll, Visit};
 
 /// A session is closed after this many messages that make no sense.
 const PATIENCE: u32 = 32;
@@ -31,31 +34,65 @@ pub struct Sessions {
     host: Host,
     open: Opener,
     recogniser: wire::Recogniser,
-    past: Arc<Mutex<Tally>>,
+    roll: Roll,
     /// Waits for the first session: a tape holds one.
     tape: Mutex<Option<(Recorder, usize)>>,
 }
 
 impl Sessions {
-    /// Sessions on `host`, whose rooms `open` opens; the first is recorded on `tape`, with the number of engine threads.
-    pub fn new(host: Host, recogniser: wire::Recogniser, open: Opener, tape: Option<(Recorder, usize)>) -> Sessions {
+    /// Sessions on `host`, whose rooms `open` opens, and of which others are `told`; the first is recorded on `tape`, with
+    /// the number of engine threads.
+    pub fn new(
+        host: Host,
+        recogniser: wire::Recogniser,
+        open: Opener,
+        told: Told,
+        tape: Option<(Recorder, usize)>,
+    ) -> Sessions {
+        let roll = Roll::new(told, host.clock());
         Sessions {
             host,
             open,
             recogniser,
-            past: Arc::default(),
+            roll,
             tape: Mutex::new(tape),
         }
     }
 
-    /// What the sessions that are over have counted.
-    pub fn past(&self) -> Tally {
-        self.past.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What all sessions came to, the running ones too.
+    pub fn account(&self) -> Account {
+        self.roll.account()
+    }
+
+    /// Lets nobody else in: newcomers are told to come back later.
+    pub fn leave(&self) {
+        self.roll.leave();
+    }
+
+    /// Whether nobody else is let in.
+    pub fn is_leaving(&self) -> bool {
+        self.roll.is_leaving()
+    }
+
+    /// Waits until every session is over and its last words are out.
+    pub async fn empty(&self) {
+        self.roll.empty().await;
+    }
+
+    /// Tells every client that the server stops, and that its session is about to end.
+    pub fn warn(&self) {
+        self.roll.warn();
+    }
+
+    /// Ends every session.
+    pub fn dismiss(&self) {
+        self.roll.dismiss();
     }
 }
 
 impl Door for Sessions {
-    fn open(&self, _guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
+    fn open(&self, guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
+        self.roll.admit()?;
         let mut rooms = (self.open)()?;
         let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((tape, threads)) = &tape {
@@ -64,8 +101,11 @@ impl Door for Sessions {
         let meter = Meter::default();
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
+        let visit = self.roll.enter(guest, id, meter.clone(), reply.clone());
         let channel = reply.clone();
-        let line: Line = Box::new(move |json| {
+        let overheard = visit.clone();
+        let line: Line = Box::new(move |event, json| {
+            overheard.said(event, &json);
             let sent = channel.send(json).is_ok();
             if !sent {
                 // The reader is cut off; the writers are not made to wait.
@@ -83,7 +123,7 @@ impl Door for Sessions {
         let session = self.host.adopt(graph);
         let hello = ToClient::Session {
             version: wire::VERSION,
-            session: format!("{id:?}"),
+            session: id.short(),
             recogniser: self.recogniser.clone(),
         };
         Ok(Box::new(Caller {
@@ -94,7 +134,7 @@ impl Door for Sessions {
             hello,
             nonsense: 0,
             tape,
-            past: self.past.clone(),
+            visit,
         }))
     }
 }
@@ -108,7 +148,7 @@ struct Caller {
     hello: ToClient,
     nonsense: u32,
     tape: Option<Recorder>,
-    past: Arc<Mutex<Tally>>,
+    visit: Arc<Visit>,
 }
 
 impl Peer for Caller {
@@ -120,6 +160,7 @@ impl Peer for Caller {
         if let Some(tape) = &self.tape {
             tape.packet(&unit);
         }
+        self.visit.came(&unit.item);
         match unit.item.codec {
             Codec::Opus => self.session.push(&self.doors.sound, Signal::Item(unit)),
             Codec::H264 => {
@@ -172,11 +213,9 @@ impl Peer for Caller {
     }
 
     fn left(&mut self, why: Left) {
-        tracing::debug!(?why, "the peer left");
+        self.visit.left(why);
         self.session.push(&self.doors.sound, Signal::End);
         self.session.push(&self.doors.sight, Signal::End);
         self.session.close();
-        let tally = self.session.graph().meter().tally();
-        self.past.lock().unwrap_or_else(PoisonError::into_inner).merge(&tally);
     }
 }

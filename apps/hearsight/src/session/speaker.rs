@@ -20,8 +20,8 @@ const REMEMBERED: usize = 256;
 /// Losses of one stage and reason are told at most this often; those between are added up.
 const LOSS_EVERY: Span = Span::from_millis(250);
 
-/// Takes a message for the client; false when it can't be sent, and the client has lost its place.
-pub type Line = Box<dyn Fn(String) -> bool + Send + Sync>;
+/// Takes a message for the client, as it is and as JSON; false when it can't be sent, and the client has lost its place.
+pub type Line = Box<dyn Fn(&ToClient, String) -> bool + Send + Sync>;
 
 /// The events of one session.
 pub struct Speaker {
@@ -61,7 +61,8 @@ impl Speaker {
 
     /// Sends an event that is not measured.
     pub fn say(&self, event: &ToClient) {
-        let sent = serde_json::to_string(event).is_ok_and(|json| json.len() <= wire::MAX_MESSAGE && (self.line)(json));
+        let sent =
+            serde_json::to_string(event).is_ok_and(|json| json.len() <= wire::MAX_MESSAGE && (self.line)(event, json));
         if !sent {
             self.meter.lost("channel", Lost::Refused, 1);
         }
@@ -281,7 +282,7 @@ mod tests {
     fn speaker() -> (Speaker, Arc<Mutex<Vec<ToClient>>>) {
         let heard: Arc<Mutex<Vec<ToClient>>> = Arc::default();
         let ears = heard.clone();
-        let line: Line = Box::new(move |json| {
+        let line: Line = Box::new(move |_, json| {
             ears.lock().unwrap().push(serde_json::from_str(&json).unwrap());
             true
         });

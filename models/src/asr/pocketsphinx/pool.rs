@@ -39,6 +39,17 @@ impl Default for Config {
     }
 }
 
+/// The workers of a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crew {
+    /// Ready for whoever comes next.
+    pub idle: usize,
+    /// Loading their model.
+    pub starting: usize,
+    /// At work for a session.
+    pub taken: usize,
+}
+
 /// Why no worker can be had.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refused {
@@ -126,6 +137,15 @@ impl Pool {
             .collect();
         drop(state);
         pids.into_iter().filter_map(Memory::of).collect()
+    }
+    /// How many workers there are, and at what.
+    pub fn crew(&self) -> Crew {
+        let state = self.state();
+        Crew {
+            idle: state.idle.len(),
+            starting: state.starting,
+            taken: state.taken.len(),
+        }
     }
     /// How many sessions can have a recogniser at the same time.
     pub fn most(&self) -> usize {

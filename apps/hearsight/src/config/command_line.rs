@@ -1,0 +1,103 @@
+//! The command line: a subcommand for everything that the program does, a flag for every key.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction};
+
+use super::settings::Key;
+
+/// The program as clap knows it; the help of a flag is the comment above its key.
+pub(super) fn program(keys: &[Key]) -> clap::Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Settings file [default: ./hearsight.toml, then /etc/hearsight/hearsight.toml]");
+    let flags: Vec<Arg> = std::iter::once(config).chain(keys.iter().map(flag)).collect();
+    let model = Arg::new("model")
+        .required(true)
+        .value_parser(clap::value_parser!(PathBuf));
+    clap::Command::new("hearsight")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Hears and sees what a browser sends, live, and shows the latency of every step")
+        .after_help(
+            "Every flag is also a key of hearsight.toml and an environment variable; `hearsight config` shows them.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            clap::Command::new("serve")
+                .about("Serve the page and WHIP until stopped")
+                .args(flags.clone()),
+        )
+        .subcommand(
+            clap::Command::new("demo")
+                .about("Serve, play a sample talk through a real WebRTC connection, then keep serving")
+                .args(flags.clone()),
+        )
+        .subcommand(listen(&flags))
+        .subcommand(check(&flags))
+        .subcommand(
+            clap::Command::new("config")
+                .about("Print the settings in force, as TOML")
+                .args(flags),
+        )
+        .subcommand(token())
+        .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
+}
+
+fn listen(flags: &[Arg]) -> clap::Command {
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
+    let devices = Arg::new("devices").long("devices").action(ArgAction::SetTrue);
+    let short = |flag: &Arg| match flag.get_id().as_str() {
+        "microphone.device" => flag.clone().visible_alias("device"),
+        _ => flag.clone(),
+    };
+    clap::Command::new("listen")
+        .about("Caption a microphone of this machine in the terminal until stopped")
+        .arg(json.help("Print the events, one JSON object a line, instead of captions"))
+        .arg(devices.help("Print which microphones there are, and end"))
+        .args(flags.iter().map(short))
+}
+
+fn check(flags: &[Arg]) -> clap::Command {
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
+    clap::Command::new("check")
+        .about("Look whether the server could start, changing nothing; says what to do about each problem")
+        .arg(json.help("Report as one JSON document"))
+        .args(flags)
+}
+
+fn token() -> clap::Command {
+    let streams = Arg::new("streams")
+        .long("streams")
+        .value_name("NAME,…")
+        .value_delimiter(',')
+        .help("What it may publish, such as me,lab-* [default: every stream]");
+    clap::Command::new("token")
+        .about("Make a bearer token, and its entry for the file that access.tokens names")
+        .arg(Arg::new("user").required(true).help("Whose token"))
+        .arg(streams)
+}
+
+/// The flag of a key.
+fn flag(key: &Key) -> Arg {
+    let summary = key.help.split_once(". ").map_or(key.help.as_str(), |(first, _)| first);
+    Arg::new(key.dotted())
+        .long(key.flag())
+        .value_name(key.kind().replace(' ', "-").to_uppercase())
+        .help(format!(
+            "{} [default: {}]",
+            summary.trim_end_matches('.'),
+            key.default.to_string().trim()
+        ))
+        .long_help(format!(
+            "{} [default: {}, variable: {}]",
+            key.help,
+            key.default.to_string().trim(),
+            key.variable()
+        ))
+        .help_heading(format!("[{}]", key.section))
+        // The check of the value's range gives the better error.
+        .allow_hyphen_values(true)
+}
