@@ -20,6 +20,8 @@ use clap::{Arg, ArgAction, ArgMatches};
 pub use settings::Source;
 use settings::{Key, Settings};
 
+use crate::publish::options::{self, Options};
+
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
 /// More than a hundred times what a file with every key takes.
@@ -199,6 +201,8 @@ pub enum Command {
     Listen(Captions),
     /// Print which microphones there are.
     Microphones,
+    /// Send a file, a camera or a pattern to a server.
+    Publish(Box<Options>),
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
@@ -281,6 +285,13 @@ struct Surroundings {
     files: Vec<PathBuf>,
 }
 
+impl Surroundings {
+    fn variable(&self, name: &str) -> Option<String> {
+        let (_, value) = self.variables.iter().find(|(known, _)| known == name)?;
+        Some(value.clone())
+    }
+}
+
 /// Reads flags (`args` with the program's name first), the process's environment and the settings file.
 pub fn load<I, T>(args: I) -> Result<(Config, Command), ConfigError>
 where
@@ -333,7 +344,8 @@ where
     }
     settings.merge_variables(around.variables.iter().cloned())?;
     for key in &keys {
-        if let Some(text) = flags.get_one::<String>(&key.dotted()) {
+        // A command that is no server has few of the flags.
+        if let Ok(Some(text)) = flags.try_get_one::<String>(&key.dotted()) {
             settings.merge_flag(key, text)?;
         }
     }
@@ -343,6 +355,7 @@ where
         "listen" if flags.get_flag("devices") => Command::Microphones,
         "listen" if flags.get_flag("json") => Command::Listen(Captions::Json),
         "listen" => Command::Listen(Captions::Live),
+        "publish" => Command::Publish(Box::new(options::from_matches(flags, |name| around.variable(name))?)),
         "config" => Command::Config(settings.effective()),
         _ => Command::Serve,
     };
@@ -425,6 +438,7 @@ fn program(keys: &[Key]) -> clap::Command {
                 .args(flags.clone()),
         )
         .subcommand(listen(&flags))
+        .subcommand(publish(&flags))
         .subcommand(
             clap::Command::new("config")
                 .about("Print the settings in force, as TOML")
@@ -457,4 +471,13 @@ fn listen(flags: &[Arg]) -> clap::Command {
         .arg(json.help("Print the events, one JSON object a line, instead of captions"))
         .arg(devices.help("Print which microphones there are, and end"))
         .args(flags.iter().map(short))
+}
+
+/// It is no server: of the settings it has those of the log alone.
+fn publish(flags: &[Arg]) -> clap::Command {
+    let has = |flag: &&Arg| flag.get_id() == "config" || flag.get_id().as_str().starts_with("log.");
+    clap::Command::new("publish")
+        .about("Send a file, a camera or a test pattern to a WHIP server")
+        .args(options::arguments())
+        .args(flags.iter().filter(has))
 }

@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use hearsight::config::{self, Command, Config, ConfigError};
+use hearsight::publish::options::Options;
 use hearsight::serve::create_token;
 use hearsight::{app, listen, telemetry};
+use hearsight_live::clock::Clock;
 
 fn main() -> ExitCode {
     let (config, command) = match config::load(std::env::args_os()) {
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Command::Listen(captions) => listen(&config, captions),
         Command::Serve => run(&config, Show::Page),
         Command::Demo => run(&config, Show::Talk),
+        Command::Publish(options) => publish(&config, *options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,6 +55,12 @@ fn token(user: &str, streams: &[String]) -> ExitCode {
 enum Show {
     Page,
     Talk,
+}
+
+fn publish(config: &Config, options: Options) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    runtime()?.block_on(hearsight::publish::run(options, Clock::new(), app::asked_to_stop()))?;
+    Ok(())
 }
 
 fn run(config: &Config, show: Show) -> anyhow::Result<()> {

@@ -155,7 +155,11 @@ impl PictureStrand {
             encoder.request_key();
         }
         let least = LEAST_BITRATE.min(self.coding.bitrate);
-        let bitrate = self.wishes.cap.load(Ordering::Relaxed).clamp(least, self.coding.bitrate);
+        let bitrate = self
+            .wishes
+            .cap
+            .load(Ordering::Relaxed)
+            .clamp(least, self.coding.bitrate);
         if encoder.config().bitrate != bitrate {
             encoder.set_bitrate(bitrate);
         }
@@ -206,7 +210,7 @@ impl SoundStrand {
                 continue;
             }
             // A microphone has heard it when its last sample sounded.
-            let Some(heard) = pace.wait(at + PACKET, age, playhead, self.clock) else {
+            let Some(heard) = pace.wait(at + PACKET, age - PACKET, playhead, self.clock) else {
                 return Ok(());
             };
             let packet = self.encoder.encode(&item.samples)?;

@@ -46,7 +46,8 @@ impl Ears {
         } else if let Some(report) = report.downcast_ref::<ReceiverReport>() {
             let now = (self.clock.ntp_from_moment(self.clock.now()) >> 16) as u32;
             for block in &report.reports {
-                self.tally.receive(block.ssrc, block.fraction_lost, round_trip(now, block));
+                self.tally
+                    .receive(block.ssrc, block.fraction_lost, round_trip(now, block));
             }
         }
     }
@@ -169,15 +170,9 @@ mod tests {
         };
         let second = 1 << 16;
         assert_eq!(round_trip(5, &block(0, 0)), None);
-        assert_eq!(
-            round_trip(3 * second, &block(second, second)),
-            Some(Span::from_secs(1))
-        );
+        assert_eq!(round_trip(3 * second, &block(second, second)), Some(Span::from_secs(1)));
         // Over the end of the count, and a receiver whose delay can't be.
-        assert_eq!(
-            round_trip(10, &block(u32::MAX - second, 11)),
-            Some(Span::from_secs(1))
-        );
+        assert_eq!(round_trip(10, &block(u32::MAX - second, 11)), Some(Span::from_secs(1)));
         assert_eq!(round_trip(second, &block(second, 5 * second)), Some(Span::ZERO));
     }
 }

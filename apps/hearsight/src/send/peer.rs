@@ -68,11 +68,7 @@ struct Half {
 
 impl Peer {
     /// Sets up a connection from the local address `from`, gathers its candidates and returns the offer.
-    pub(super) async fn offer(
-        from: IpAddr,
-        ears: Ears,
-        rng: &mut fastrand::Rng,
-    ) -> Result<(Peer, String), DialError> {
+    pub(super) async fn offer(from: IpAddr, ears: Ears, rng: &mut fastrand::Rng) -> Result<(Peer, String), DialError> {
         let (state_tx, state) = watch::channel(State::Connecting);
         let (gathered_tx, mut gathered) = watch::channel(false);
         let settings = SettingEngineBuilder::new()

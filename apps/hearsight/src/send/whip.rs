@@ -228,7 +228,11 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_certificate_is_refused() {
-        for pem in [&b""[..], b"hello", b"-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n"] {
+        for pem in [
+            &b""[..],
+            b"hello",
+            b"-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n",
+        ] {
             let config = Config {
                 trust: Trust::Certificates(pem.to_vec()),
                 ..config("https://127.0.0.1:1/whip/a")
