@@ -151,8 +151,12 @@ pub fn arguments() -> Vec<Arg> {
             64..=50_000,
         ),
         switch("loop", "Play a file over and over"),
-        flag("start", "SECONDS", "Begin a file there").value_parser(seconds),
-        flag("for", "SECONDS", "Stop after so long").value_parser(seconds),
+        flag("start", "SECONDS", "Begin a file there")
+            .value_parser(seconds)
+            .allow_negative_numbers(true),
+        flag("for", "SECONDS", "Stop after so long")
+            .value_parser(seconds)
+            .allow_negative_numbers(true),
         number(
             "copies",
             "N",
@@ -339,12 +343,14 @@ mod tests {
             (&["--kbps", "1"], "64..=50000"),
             (&["--copies", "0"], "1..=10000"),
             (&["--for", "soon"], "seconds"),
-            (&["--start", "-1"], "--start"),
+            (&["--start", "-1"], "seconds from 0"),
             (&["--token-file", "/nowhere/token"], "No such file"),
-            (&["--to", "ftp://a/"], "http"),
         ] {
             let told = options(args, None).unwrap_err();
             assert!(told.contains(remedy), "{args:?}: {told}");
+        }
+        for odd in ["ftp://a/", "host/whip", "http://", ""] {
+            assert!(endpoint(odd).is_err(), "{odd}");
         }
     }
 
