@@ -10,6 +10,8 @@ mod browser;
 #[cfg(test)]
 mod microphone;
 #[cfg(test)]
+mod publish;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod scenarios;

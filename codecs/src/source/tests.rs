@@ -250,6 +250,71 @@ fn broken_files_are_errors_or_shorter_films() {
     }
 }
 
+/// Ends the program that sends when the test does.
+struct Sender(std::process::Child);
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_happens_now_is_live_and_knows_its_age() {
+    let port = std::net::UdpSocket::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .unwrap()
+        .port();
+    let address = format!("udp://127.0.0.1:{port}");
+    let sends = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-re",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=s=320x180:r=25",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine",
+        ])
+        .args([
+            "-c:v",
+            "libx264",
+            "-tune",
+            "zerolatency",
+            "-g",
+            "10",
+            "-c:a",
+            "aac",
+            "-t",
+            "60",
+            "-f",
+            "mpegts",
+        ])
+        .arg(format!("{address}?pkt_size=1316"))
+        .spawn();
+    let _sends = Sender(sends.expect("the ffmpeg command; `make setup` installs it"));
+    let mut config = config(Path::new("/"));
+    config.origin = Origin::Address(address);
+    let mut source = Source::open(&config).unwrap();
+    assert!(source.is_live());
+    let (mut pictures, mut sound) = (source.take_pictures().unwrap(), source.take_sound().unwrap());
+    let seen = pull_all(20, || pictures.pull(WAIT)).unwrap();
+    let heard = pull_all(20, || sound.pull(WAIT)).unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].at < pair[1].at));
+    let ages: Vec<Span> = seen
+        .iter()
+        .map(|frame| frame.age)
+        .chain(heard.iter().map(|frame| frame.age))
+        .collect();
+    assert!(ages.iter().all(|age| *age < PATIENCE), "{ages:?}");
+    assert!(ages.iter().any(|age| *age > Span::ZERO), "{ages:?}");
+}
+
 #[test]
 fn a_source_that_is_dropped_ends_its_lanes() {
     let folder = tempfile::tempdir().unwrap();
