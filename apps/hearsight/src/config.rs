@@ -444,18 +444,7 @@ fn program(keys: &[Key]) -> clap::Command {
                 .about("Print the settings in force, as TOML")
                 .args(flags),
         )
-        .subcommand(
-            clap::Command::new("token")
-                .about("Make a bearer token, and its entry for the file that access.tokens names")
-                .arg(Arg::new("user").required(true).help("Whose token"))
-                .arg(
-                    Arg::new("streams")
-                        .long("streams")
-                        .value_name("NAME,…")
-                        .value_delimiter(',')
-                        .help("What it may publish, such as me,lab-* [default: every stream]"),
-                ),
-        )
+        .subcommand(token())
         .subcommand(clap::Command::new("recognise-worker").hide(true).arg(model))
 }
 
@@ -480,4 +469,16 @@ fn publish(flags: &[Arg]) -> clap::Command {
         .about("Send a file, a camera or a test pattern to a WHIP server")
         .args(options::arguments())
         .args(flags.iter().filter(has))
+}
+
+fn token() -> clap::Command {
+    let streams = Arg::new("streams").long("streams").value_name("NAME,…");
+    clap::Command::new("token")
+        .about("Make a bearer token, and its entry for the file that access.tokens names")
+        .arg(Arg::new("user").required(true).help("Whose token"))
+        .arg(
+            streams
+                .value_delimiter(',')
+                .help("What it may publish, such as me,lab-* [default: every stream]"),
+        )
 }

@@ -100,10 +100,10 @@ pub(crate) async fn publish(
     let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
     let (reels, source) = opened.map_err(|_| PublishError::Thread)??;
     let film = Film::start(reels, options.coding, clock)?;
-    let copies = options.copies.max(1) as usize;
     let (stop_visits, stopping) = watch::channel(false);
     let (news, mut heard) = mpsc::channel(NEWS);
     let mut visits = JoinSet::new();
+    let copies = options.copies.max(1) as usize;
     for number in 0..copies {
         let visit = Visit {
             number,
@@ -136,23 +136,22 @@ pub(crate) async fn publish(
     told?;
     let summary = report.finish(clock.now())?;
     finished?;
-    match &summary {
-        Summary { failed: 0, .. } => Ok(summary),
-        Summary {
-            copies: 1,
-            failure: Some(why),
-            ..
-        } => Err(PublishError::Connection { why: why.clone() }),
-        Summary {
-            failed,
-            copies,
-            failure,
-            ..
-        } => Err(PublishError::Connections {
-            failed: *failed,
-            copies: *copies,
-            why: failure.clone().unwrap_or_default(),
-        }),
+    judged(summary)
+}
+
+/// Whether it went well: no connection failed for good.
+fn judged(summary: Summary) -> Result<Summary, PublishError> {
+    let Summary {
+        copies,
+        failed,
+        failure,
+        ..
+    } = &summary;
+    let why = failure.clone().unwrap_or_default();
+    match (*failed, *copies) {
+        (0, _) => Ok(summary),
+        (_, 1) => Err(PublishError::Connection { why }),
+        (failed, copies) => Err(PublishError::Connections { failed, copies, why }),
     }
 }
 

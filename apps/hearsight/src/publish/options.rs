@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -118,71 +119,63 @@ pub enum Telling {
 
 /// The arguments.
 pub fn arguments() -> Vec<Arg> {
-    let flag = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
+    let mut all = what();
+    all.extend(whereto());
+    all
+}
+
+fn flag(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn number(name: &'static str, help: &'static str, default: &'static str, range: RangeInclusive<i64>) -> Arg {
+    let parser = value_parser!(u32).range(range);
+    flag(name, "N", help).default_value(default).value_parser(parser)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// What is shown.
+fn what() -> [Arg; 7] {
+    let time = |name, help| {
+        flag(name, "SECONDS", help)
+            .value_parser(seconds)
+            .allow_negative_numbers(true)
     };
-    let number = |name, value, help, default: &'static str, range: std::ops::RangeInclusive<i64>| {
-        let parser = value_parser!(u32).range(range);
-        flag(name, value, help).default_value(default).value_parser(parser)
-    };
-    let switch =
-        |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    vec![
-        Arg::new("source")
-            .value_name("SOURCE")
-            .default_value("test")
-            .value_parser(feed)
-            .help("A file, an address that GStreamer reads (rtsp://…), `camera`, `camera:/dev/video1`, or `test`"),
-        flag("to", "URL", "The WHIP endpoint, such as https://host:8443/whip/name")
-            .required(true)
-            .value_parser(endpoint),
-        flag(
-            "size",
-            "WxH",
-            "Pixels of the pictures, with bars where the shape differs [default: the source's, at most 1280x720]",
-        )
-        .value_parser(size),
-        number("fps", "N", "Pictures a second, at most", "30", 1..=120),
+    let source = "A file, an address that GStreamer reads (rtsp://…), `camera`, `camera:/dev/video1`, or `test`";
+    let pixels = "Pixels of the pictures, with bars where the shape differs [default: the source's, at most 1280x720]";
+    let source = Arg::new("source").value_name("SOURCE").help(source);
+    [
+        source.default_value("test").value_parser(feed),
+        flag("size", "WxH", pixels).value_parser(size),
+        number("fps", "Pictures a second, at most", "30", 1..=120),
         number(
             "kbps",
-            "N",
             "Kilobits a second of the pictures, at most",
             "2000",
             64..=50_000,
         ),
         switch("loop", "Play a file over and over"),
-        flag("start", "SECONDS", "Begin a file there")
-            .value_parser(seconds)
-            .allow_negative_numbers(true),
-        flag("for", "SECONDS", "Stop after so long")
-            .value_parser(seconds)
-            .allow_negative_numbers(true),
-        number(
-            "copies",
-            "N",
-            "Connections that send the same, as streams name-1 to name-N",
-            "1",
-            1..=MAX_COPIES,
-        ),
-        number(
-            "retries",
-            "N",
-            "How often in a row to try a connection again; 0: for ever",
-            "5",
-            0..=1_000_000,
-        ),
-        flag(
-            "token-file",
-            "FILE",
-            "A file with the bearer token for the server; or the variable HEARSIGHT_PUBLISH_TOKEN",
-        )
-        .value_parser(|path: &str| read(path).and_then(|bytes| Token::parse(&String::from_utf8_lossy(&bytes)))),
-        flag(
-            "certificate",
-            "FILE",
-            "A PEM certificate to trust besides those of the system",
-        )
-        .value_parser(read),
+        time("start", "Begin a file there"),
+        time("for", "Stop after so long"),
+    ]
+}
+
+/// Where it goes, and what is told of it.
+fn whereto() -> [Arg; 7] {
+    let to = flag("to", "URL", "The WHIP endpoint, such as https://host:8443/whip/name");
+    let copies = "Connections that send the same, as streams name-1 to name-N";
+    let retries = "How often in a row to try a connection again; 0: for ever";
+    let token = "A file with the bearer token for the server; or the variable HEARSIGHT_PUBLISH_TOKEN";
+    let trusted = "A PEM certificate to trust besides those of the system";
+    [
+        to.required(true).value_parser(endpoint),
+        number("copies", copies, "1", 1..=MAX_COPIES),
+        number("retries", retries, "5", 0..=1_000_000),
+        flag("token-file", "FILE", token).value_parser(token_from_file),
+        flag("certificate", "FILE", trusted).value_parser(read),
         switch("captions", "Print what a Hearsight server hears"),
         switch("json", "Print figures as lines of JSON"),
     ]
@@ -284,6 +277,10 @@ fn seconds(text: &str) -> Result<Span, String> {
         return Err("write seconds from 0 to ten million".into());
     }
     Ok(Span::from_micros((seconds * 1e6) as i64))
+}
+
+fn token_from_file(path: &str) -> Result<Token, String> {
+    Token::parse(&String::from_utf8_lossy(&read(path)?))
 }
 
 fn read(path: &str) -> Result<Vec<u8>, String> {

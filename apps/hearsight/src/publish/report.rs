@@ -38,7 +38,7 @@ pub(super) struct Report<W> {
     out: W,
     telling: Telling,
     display: Display,
-    copies: Vec<Copy>,
+    copies: Vec<Connection>,
     began: Moment,
     looks: u64,
     before: (Moment, Stats),
@@ -46,7 +46,7 @@ pub(super) struct Report<W> {
 }
 
 #[derive(Default)]
-struct Copy {
+struct Connection {
     state: State,
     connections: u64,
     /// Of connections that are over, and of the one that is not.
@@ -72,7 +72,7 @@ impl<W: Write> Report<W> {
             out,
             telling,
             display,
-            copies: std::iter::repeat_with(Copy::default).take(copies).collect(),
+            copies: std::iter::repeat_with(Connection::default).take(copies).collect(),
             began,
             looks: 0,
             before: (began, Stats::default()),
@@ -172,7 +172,7 @@ impl<W: Write> Report<W> {
 
     /// Tells how it went.
     pub(super) fn finish(mut self, now: Moment) -> io::Result<Summary> {
-        let failures = || self.copies.iter().filter_map(Copy::failure);
+        let failures = || self.copies.iter().filter_map(Connection::failure);
         let connections: u64 = self.copies.iter().map(|copy| copy.connections).sum();
         let first_times = self.copies.iter().filter(|copy| copy.connections > 0).count();
         let mut summary = Summary {
@@ -202,7 +202,7 @@ impl<W: Write> Report<W> {
             sent.nacked,
             sent.keyframes_asked,
         );
-        let per_copy: Vec<Value> = self.copies.iter().map(Copy::json).collect();
+        let per_copy: Vec<Value> = self.copies.iter().map(Connection::json).collect();
         let object = json!({
             "type": "summary", "elapsed_s": rounded(elapsed.secs_f64()), "copies": copies, "failed": failed,
             "reconnections": reconnections, "pictures": sent.pictures, "sounds": sent.sounds, "packets": sent.packets,
@@ -246,7 +246,7 @@ impl<W: Write> Report<W> {
     }
 }
 
-impl Copy {
+impl Connection {
     /// The connection is over: its figures become past.
     fn rest(&mut self) {
         let now = std::mem::take(&mut self.now);
