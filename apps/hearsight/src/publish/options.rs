@@ -119,9 +119,7 @@ pub enum Telling {
 
 /// The arguments.
 pub fn arguments() -> Vec<Arg> {
-    let mut all = what();
-    all.extend(whereto());
-    all
+    what().into_iter().chain(whereto()).collect()
 }
 
 fn flag(name: &'static str, value: &'static str, help: &'static str) -> Arg {

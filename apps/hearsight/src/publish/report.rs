@@ -162,7 +162,7 @@ impl<W: Write> Report<W> {
                 write!(self.out, "\r\x1b[2K\x1b[2m{line}\x1b[0m")?;
                 self.out.flush()
             }
-            Display::Log if self.looks % LOG_EVERY == 0 => {
+            Display::Log if self.looks.is_multiple_of(LOG_EVERY) => {
                 writeln!(self.out, "{line}")?;
                 self.out.flush()
             }

@@ -126,7 +126,8 @@ impl House {
             max_connections: 64,
         };
         let shutdown = async { drop(closed.await) };
-        let serving = serve::run(config, ingest.clone(), Arc::new(hall), shutdown).await;
+        let access = serve::Access::new(serve::Rules::default(), clock);
+        let serving = serve::run(config, ingest.clone(), access, Arc::new(hall), shutdown).await;
         let listeners = serving.expect("HTTP sockets").listeners;
         let address = |secure| {
             listeners
