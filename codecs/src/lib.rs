@@ -1,8 +1,8 @@
 //! Coded sound and pictures in, samples, pixels and motion out; and back again for the sample talk and the tests.
 //!
-//! Knows H.264 through the system's libavcodec, Opus through libopus, resampling, and plain measures of pictures. Must
-//! not know any model, shader, socket or clock: every stage is stepped with a moment. Start at [`h264::Decoder`] and
-//! [`hearing::Hearing`].
+//! Knows H.264 through the system's libavcodec, Opus through libopus, resampling, plain measures of pictures, and files and
+//! cameras through the system's GStreamer. Must not know any model, shader, socket or clock: every stage is stepped with a
+//! moment. Start at [`h264::Decoder`] and [`hearing::Hearing`].
 
 pub mod encode;
 pub mod h264;
@@ -13,3 +13,4 @@ pub mod opus;
 pub mod resample;
 #[cfg(test)]
 mod scenes;
+pub mod source;

@@ -16,6 +16,8 @@ mod microphone;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod publish;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod scenarios;

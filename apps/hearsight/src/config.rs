@@ -25,6 +25,8 @@ pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
 use settings::{Key, Settings};
 
+use crate::publish::options::{self, Options};
+
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
 /// More than a hundred times what a file with every key takes.
@@ -210,6 +212,8 @@ pub enum Command {
     Listen(Captions),
     /// Print which microphones there are.
     Microphones,
+    /// Send a file, a camera or a pattern to a server.
+    Publish(Box<Options>),
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
@@ -328,6 +332,13 @@ struct Surroundings {
     files: Vec<PathBuf>,
 }
 
+impl Surroundings {
+    fn variable(&self, name: &str) -> Option<String> {
+        let (_, value) = self.variables.iter().find(|(known, _)| known == name)?;
+        Some(value.clone())
+    }
+}
+
 /// Reads flags (`args` with the program's name first), the process's environment and the settings file.
 pub fn load<I, T>(args: I) -> Result<Loaded, ConfigError>
 where
@@ -384,7 +395,8 @@ where
     }
     settings.merge_variables(around.variables.iter().cloned())?;
     for key in &keys {
-        if let Some(text) = flags.get_one::<String>(&key.dotted()) {
+        // A command that is no server has few of the flags.
+        if let Ok(Some(text)) = flags.try_get_one::<String>(&key.dotted()) {
             settings.merge_flag(key, text)?;
         }
     }
@@ -394,6 +406,7 @@ where
         "listen" if flags.get_flag("devices") => Command::Microphones,
         "listen" if flags.get_flag("json") => Command::Listen(Captions::Json),
         "listen" => Command::Listen(Captions::Live),
+        "publish" => Command::Publish(Box::new(options::from_matches(flags, |name| around.variable(name))?)),
         "config" => Command::Config(settings.effective()),
         "check" if flags.get_flag("json") => Command::Check(Report::Machines),
         "check" => Command::Check(Report::People),

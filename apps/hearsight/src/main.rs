@@ -8,8 +8,10 @@ use hearsight::app::{self, Stop};
 use hearsight::config::{self, Command, Config, ConfigError, Loaded, Report};
 use hearsight::operate::check;
 use hearsight::operate::reload::{Watch, announce};
+use hearsight::publish::options::Options;
 use hearsight::serve::create_token;
 use hearsight::{listen, telemetry};
+use hearsight_live::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(model),
         Command::Microphones => return microphones(),
         Command::Listen(captions) => listen(&loaded.config, *captions),
+        Command::Publish(options) => publish(&loaded.config, options.as_ref().clone()),
         Command::Serve => run(loaded, Show::Page),
         Command::Demo => run(loaded, Show::Talk),
     };
@@ -72,6 +75,12 @@ fn token(user: &str, streams: &[String]) -> ExitCode {
 enum Show {
     Page,
     Talk,
+}
+
+fn publish(config: &Config, options: Options) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    runtime()?.block_on(hearsight::publish::run(options, Clock::new(), app::asked_to_stop()))?;
+    Ok(())
 }
 
 fn run(loaded: Loaded, show: Show) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction};
 
 use super::settings::Key;
+use crate::publish::options;
 
 /// The program as clap knows it; the help of a flag is the comment above its key.
 pub(super) fn program(keys: &[Key]) -> clap::Command {
@@ -36,6 +37,7 @@ pub(super) fn program(keys: &[Key]) -> clap::Command {
                 .args(flags.clone()),
         )
         .subcommand(listen(&flags))
+        .subcommand(publish(&flags))
         .subcommand(check(&flags))
         .subcommand(
             clap::Command::new("config")
@@ -58,6 +60,15 @@ fn listen(flags: &[Arg]) -> clap::Command {
         .arg(json.help("Print the events, one JSON object a line, instead of captions"))
         .arg(devices.help("Print which microphones there are, and end"))
         .args(flags.iter().map(short))
+}
+
+/// It is no server: of the settings it has those of the log alone.
+fn publish(flags: &[Arg]) -> clap::Command {
+    let has = |flag: &&Arg| flag.get_id() == "config" || flag.get_id().as_str().starts_with("log.");
+    clap::Command::new("publish")
+        .about("Send a file, a camera or a test pattern to a WHIP server")
+        .args(options::arguments())
+        .args(flags.iter().filter(has))
 }
 
 fn check(flags: &[Arg]) -> clap::Command {

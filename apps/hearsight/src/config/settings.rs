@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, DocumentMut, Item, Value};
 
 use super::{BadValue, ConfigError};
+use crate::publish::options::TOKEN_VARIABLE;
 
 /// The default file: the documentation of every key, and what flags and variables are made from.
 pub(super) const DEFAULTS: &str = include_str!("../../hearsight.toml");
 
-/// Variables of the build, the tests and the demo, which are no settings.
-const NOT_SETTINGS: [&str; 3] = ["HEARSIGHT_DEPS", "HEARSIGHT_STARTED", "HEARSIGHT_EVAL"];
+/// Variables of the build, the tests, the demo and of commands, which are no settings.
+const NOT_SETTINGS: [&str; 4] = ["HEARSIGHT_DEPS", "HEARSIGHT_STARTED", "HEARSIGHT_EVAL", TOKEN_VARIABLE];
 
 /// Similarity (0..1, Damerau-Levenshtein) from which an unknown name is taken for a misspelt one. Below it a variable
 /// is left alone: Kubernetes sets HEARSIGHT_SERVICE_HOST and the like beside a service of our name.

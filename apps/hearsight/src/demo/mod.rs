@@ -5,34 +5,39 @@
 
 pub mod fake;
 mod font;
-mod pace;
-mod play;
 pub mod scene;
 pub mod score;
+pub mod show;
 pub mod talk;
 
 use std::io::{self, Stdout};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearsight_core::media::Request;
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_live::clock::Clock;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Config;
+use crate::film::{Coding, Film, FilmError, Reels, Tempo, Ticket};
 use crate::send::{self, DialError, Heard, Publisher, SendError, Trust, UnixClock};
 use crate::terminal::{Display, Reached, Terminal, figures};
 use crate::wire::{ToClient, ToServer};
-use play::KeyWanted;
+use scene::SceneError;
 use score::Score;
+use show::{Clapper, Show};
 use talk::{Talk, TalkError};
 
-/// From the connection to the first picture: the clocks are compared in between.
-const LEAD: Span = Span::from_millis(500);
+/// The picture's size in pixels.
+const SIZE: (u32, u32) = (1280, 720);
+/// How it is encoded.
+const CODING: Coding = Coding {
+    fps: 30,
+    bitrate: 2_000_000,
+};
 /// The last words are waited for so long after the talk: three times what they may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// A start further back than this is no start of ours.
@@ -59,9 +64,15 @@ pub enum DemoError {
     /// Nobody reads.
     #[error("can't write to the terminal: {0}")]
     Terminal(#[from] io::Error),
-    /// The player stopped.
-    #[error("the talk broke off: its player stopped")]
-    Player,
+    /// The scene can't be drawn.
+    #[error(transparent)]
+    Scene(#[from] SceneError),
+    /// It can't be encoded.
+    #[error("the talk broke off: {0}")]
+    Film(#[from] FilmError),
+    /// Reading it broke off.
+    #[error("the talk can't be read: its thread broke down")]
+    Thread,
 }
 
 /// Plays the talk of the settings to the server whose page is at `page`, in real time, and prints what it hears; returns
@@ -70,7 +81,7 @@ pub async fn run(config: &Config, page: &str, clock: Clock) -> Result<(), DemoEr
     let path = config.demo.talk.clone();
     let talk = tokio::task::spawn_blocking(move || Talk::open(&path))
         .await
-        .map_err(|_| DemoError::Player)??;
+        .map_err(|_| DemoError::Thread)??;
     let calendar = UnixClock::new(clock);
     let began = calendar.unix_us_from_moment(clock.now());
     let dial = send::Config {
@@ -79,39 +90,43 @@ pub async fn run(config: &Config, page: &str, clock: Clock) -> Result<(), DemoEr
         ..send::Config::default()
     };
     let (publisher, heard) = Publisher::dial(dial, clock).await?;
-    let publisher = Arc::new(publisher);
-    let key_wanted = KeyWanted::default();
-    let start = clock.now() + LEAD;
-    let playing = play::Play {
-        publisher: Arc::clone(&publisher),
-        key_wanted: key_wanted.clone(),
-        clock,
-        start,
-    };
     let loops = config.demo.loops;
+    let film = film(&talk, loops, clock)?;
+    let (ticket, seat) = film.watch();
     let mut visit = Visit {
         terminal: Terminal::new(io::stdout(), Display::of_stdout()),
         score: talk.script().map(|script| Score::new(script, talk.span(), loops)),
         recogniser: String::new(),
         first_caption: None,
-        key_wanted,
+        ticket: &ticket,
         clock,
     };
-    let mut player = JoinSet::new();
-    player.spawn(playing.run(talk, loops));
-    let ended = visit.listen(&publisher, heard, &mut player).await;
-    // It lets go of the publisher.
-    player.shutdown().await;
-    if let Some(publisher) = Arc::into_inner(publisher) {
-        publisher.close().await;
-    }
+    let ended = {
+        let playing = std::pin::pin!(seat.feed(&ticket, &publisher));
+        visit.listen(&publisher, heard, playing).await
+    };
+    let shown = tokio::task::spawn_blocking(move || film.finish());
+    publisher.close().await;
+    let ended = ended?;
+    shown.await.map_err(|_| DemoError::Thread)??;
     let first = visit
         .first_caption
         .map(|moment| First::new(calendar.unix_us_from_moment(moment), began));
     visit
         .terminal
-        .finish(&closing(ended?, first, visit.recogniser, visit.score))?;
+        .finish(&closing(ended, first, visit.recogniser, visit.score))?;
     Ok(())
+}
+
+/// The talk and the scene, as long as each other.
+fn film(talk: &Talk, loops: u32, clock: Clock) -> Result<Arc<Film>, DemoError> {
+    let until = MediaTime::ZERO + talk.sounds(loops);
+    let reels = Reels {
+        pictures: Some(Box::new(Show::new(SIZE, CODING.fps, until, Clapper::Still)?)),
+        sound: Some(Box::new(talk.sound(loops))),
+        tempo: Tempo::Paced,
+    };
+    Ok(Film::start(reels, CODING, clock)?)
 }
 
 /// How a visit ended.
@@ -121,24 +136,22 @@ enum Ended {
     Interrupted,
 }
 
-struct Visit {
+struct Visit<'a> {
     terminal: Terminal<Stdout>,
     score: Option<Score>,
     recogniser: String,
     first_caption: Option<Moment>,
-    key_wanted: KeyWanted,
+    ticket: &'a Ticket,
     clock: Clock,
 }
 
-type Player = JoinSet<Result<(), DemoError>>;
-
-impl Visit {
+impl Visit<'_> {
     /// Listens until the talk is over and its last words came, or something ends it.
     async fn listen(
         &mut self,
         publisher: &Publisher,
         mut heard: mpsc::Receiver<Heard>,
-        player: &mut Player,
+        mut playing: Pin<&mut impl Future<Output = Result<(), SendError>>>,
     ) -> Result<Ended, DemoError> {
         let mut last: Option<Instant> = None;
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
@@ -146,13 +159,12 @@ impl Visit {
             tokio::select! {
                 news = heard.recv() => match news {
                     Some(Heard::Message { text, received }) => self.message(publisher, &text, received).await?,
-                    Some(Heard::Request(Request::Keyframe)) => self.key_wanted.set(),
-                    Some(Heard::Request(Request::Cap(_) | Request::Rate(_))) => {}
+                    Some(Heard::Request(request)) => self.ticket.request(request),
                     Some(Heard::Gone(why)) => return Err(DemoError::Gone(why)),
                     None => return Err(DemoError::Gone("the connection closed")),
                 },
-                Some(played) = player.join_next(), if last.is_none() => {
-                    played.map_err(|_| DemoError::Player)??;
+                played = &mut playing, if last.is_none() => {
+                    played?;
                     let end = self.clock.instant_from_moment(self.clock.now()) + LAST_WORDS;
                     last = Some(Instant::from_std(end));
                 }

@@ -1,38 +1,30 @@
-//! What is said and shown: speech from a file and the scene, encoded as a browser would.
+//! What is said: speech from a file.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder, OpusConfig, OpusEncoder};
-use hearsight_core::media::Packet;
-use hearsight_core::stamped::Stamped;
-use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_codecs::source::{Frame, Pulled, SourceError};
+use hearsight_core::media::Pcm;
+use hearsight_core::time::{MediaTime, Span};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::scene::{Scene, SceneError};
+use crate::film::Reel;
 
 /// Samples per second in the file.
 const RATE_IN: u32 = 16_000;
 /// Samples per second that Opus takes.
 const RATE: u32 = 48_000;
+/// Samples of 20 ms, one packet.
+const FRAME: i64 = 960;
 /// Twenty minutes of speech, and a script of as much.
 const MAX_BYTES: u64 = 40 << 20;
 /// Silence after the end, so that the last words are finished like all others.
 const TAIL: Span = Span::from_millis(800);
 /// Points of the interpolating filter to either side, in samples of the file: 1 ms.
 const REACH: i64 = 16;
-
-/// The picture's size in pixels.
-pub const SIZE: (u32, u32) = (1280, 720);
-/// Pictures per second.
-pub const FPS: u32 = 30;
-/// Bits per second for the pictures.
-const BITRATE: u32 = 2_000_000;
-/// The scene repeats after a minute.
-const SCENE: Span = Span::from_secs(60);
 
 /// Why the talk can't be given.
 #[derive(Debug, Error)]
@@ -61,12 +53,6 @@ pub enum TalkError {
         /// What is wrong.
         problem: String,
     },
-    /// The encoders refuse.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// The scene can't be drawn.
-    #[error(transparent)]
-    Scene(#[from] SceneError),
 }
 
 /// A talk: its sound, and the text of it where there is a script.
@@ -114,49 +100,37 @@ impl Talk {
         self.script.as_deref()
     }
 
-    /// The talk as Opus packets, `loops` times, beginning at `start`.
-    pub fn sound(&self, loops: u32, start: Moment) -> Result<Sound, TalkError> {
-        let encoder = OpusEncoder::new(OpusConfig::default())?;
-        // The coder lets everything come out later by this much: what goes in is ahead by it.
-        let ahead = encoder.lookahead().samples(RATE);
-        Ok(Sound {
+    /// The talk as sound, `loops` times, and a little silence.
+    pub fn sound(&self, loops: u32) -> Sound {
+        Sound {
             samples: self.samples.clone(),
-            encoder,
-            ahead,
             loops,
-            start,
-        })
+            next: 0,
+        }
+    }
+
+    /// How long that sounds.
+    pub fn sounds(&self, loops: u32) -> Span {
+        self.span() * i64::from(loops) + TAIL
     }
 }
 
-/// Opus packets of 20 ms.
+/// Frames of 20 ms.
 pub struct Sound {
     samples: Arc<[f32]>,
-    encoder: OpusEncoder,
-    ahead: i64,
     loops: u32,
-    start: Moment,
+    next: i64,
 }
 
-impl Sound {
-    /// How much sound one packet holds.
-    pub const INTERVAL: Span = Span::from_millis(20);
-
-    /// How long after a packet's first sample a microphone would have heard all that goes into it.
-    pub fn lag(&self) -> Span {
-        Sound::INTERVAL + Span::from_samples(self.ahead, RATE)
-    }
-
-    /// Packet `n`, counted from 0 and taken in order; `None` after the end.
-    pub fn packet(&mut self, n: u64) -> Result<Option<Stamped<Packet>>, TalkError> {
-        let first = i64::try_from(n)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(OpusEncoder::FRAME as i64);
+impl Reel<Pcm> for Sound {
+    fn pull(&mut self, _: MediaTime) -> Result<Pulled<Pcm>, SourceError> {
+        let first = self.next;
         let length = self.samples.len() as i64;
         let spoken = length * i64::from(self.loops);
         if first >= spoken + TAIL.samples(RATE) {
-            return Ok(None);
+            return Ok(Pulled::End);
         }
+        self.next += FRAME;
         let sample = |i: i64| {
             if i < spoken {
                 self.samples[(i % length) as usize]
@@ -164,58 +138,14 @@ impl Sound {
                 0.0
             }
         };
-        let from = first + self.ahead;
-        let frame: Vec<f32> = (from..from + OpusEncoder::FRAME as i64).map(sample).collect();
-        let at = MediaTime::ZERO + Span::from_samples(first, RATE);
-        let born = self.start + (at - MediaTime::ZERO);
-        Ok(Some(Stamped::new(at, born, self.encoder.encode(&frame)?)))
-    }
-}
-
-/// H.264 pictures of the scene.
-pub struct Sight {
-    scene: Scene,
-    encoder: H264Encoder,
-    start: Moment,
-}
-
-impl Sight {
-    /// The scene, from `start` on.
-    pub fn new(start: Moment) -> Result<Sight, TalkError> {
-        let (width, height) = SIZE;
-        let encoder = H264Encoder::new(H264Config {
-            width,
-            height,
-            fps: FPS,
-            bitrate: BITRATE,
-            gop: 10 * FPS,
-        })?;
-        Ok(Sight {
-            scene: Scene::new(width, height, SCENE)?,
-            encoder,
-            start,
-        })
-    }
-
-    /// Time from picture to picture.
-    pub fn interval() -> Span {
-        Span::from_samples(1, FPS)
-    }
-
-    /// Makes the next picture one that can be decoded by itself.
-    pub fn request_key(&mut self) {
-        self.encoder.request_key();
-    }
-
-    /// Picture `n`, counted from 0; some may be left out.
-    pub fn packet(&mut self, n: u64) -> Result<Stamped<Packet>, TalkError> {
-        let into = Span::from_samples(i64::try_from(n).unwrap_or(i64::MAX), FPS);
-        let at = MediaTime::ZERO + into;
-        Ok(Stamped::new(
-            at,
-            self.start + into,
-            self.encoder.encode(&self.scene.picture(at))?,
-        ))
+        Ok(Pulled::Frame(Frame {
+            at: MediaTime::ZERO + Span::from_samples(first, RATE),
+            age: Span::ZERO,
+            item: Pcm {
+                rate: RATE,
+                samples: (first..first + FRAME).map(sample).collect(),
+            },
+        }))
     }
 }
 
@@ -380,29 +310,20 @@ mod tests {
     #[test]
     fn the_sound_is_continuous_over_all_loops_and_ends() {
         let talk = Talk {
-            samples: vec![0.1; 4_000].into(),
+            samples: (0..4_000).map(|i| i as f32).collect(),
             script: None,
         };
-        let start = Moment::from_millis(70);
-        let mut sound = talk.sound(3, start).unwrap();
-        let mut n = 0;
-        while let Some(packet) = sound.packet(n).unwrap() {
-            assert_eq!(packet.at, MediaTime::from_millis(20 * n as i64));
-            assert_eq!(packet.born - start, packet.at - MediaTime::ZERO);
-            assert!(!packet.item.payload.is_empty());
-            n += 1;
+        let mut sound = talk.sound(3);
+        let mut heard = Vec::new();
+        while let Pulled::Frame(frame) = sound.pull(MediaTime::ZERO).unwrap() {
+            assert_eq!(frame.at, MediaTime::ZERO + Span::from_samples(heard.len() as i64, RATE));
+            heard.extend_from_slice(&frame.item.samples);
         }
-        assert_eq!(n, (3 * 4_000 + 38_400u64).div_ceil(960));
-    }
-
-    #[test]
-    fn pictures_carry_the_time_that_they_show() {
-        let mut sight = Sight::new(Moment::from_millis(5)).unwrap();
-        let first = sight.packet(0).unwrap();
-        assert!(first.item.key && first.at == MediaTime::ZERO && first.born == Moment::from_millis(5));
-        let later = sight.packet(30).unwrap();
-        assert!(!later.item.key && later.at == MediaTime::from_millis(1_000));
-        sight.request_key();
-        assert!(sight.packet(31).unwrap().item.key);
+        assert_eq!(heard.len() as u64, (3 * 4_000 + 38_400u64).div_ceil(960) * 960);
+        assert!(talk.sounds(3) <= Span::from_samples(heard.len() as i64, RATE));
+        for (i, sample) in heard.iter().enumerate() {
+            let expected = if i < 12_000 { (i % 4_000) as f32 } else { 0.0 };
+            assert_eq!(*sample, expected, "at {i}");
+        }
     }
 }

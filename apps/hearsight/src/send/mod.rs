@@ -17,15 +17,19 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 mod clock;
-mod keyframe;
+mod feedback;
 mod outgoing;
 mod peer;
 mod pump;
+mod tally;
 mod whip;
 
 pub use clock::{Offset, OffsetFilter, UnixClock};
+use feedback::Ears;
 use outgoing::Outgoing;
 use peer::Peer;
+pub use tally::Stats;
+use tally::Tally;
 use whip::Endpoint;
 
 /// What is heard waits here; a reader that lags further behind holds the data channel back, which SCTP bounds.
@@ -36,13 +40,15 @@ const STALLED: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Whom to trust.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
     /// Whom the system trusts.
     #[default]
     System,
     /// On loopback addresses also certificates that nobody signed: our own server makes such.
     SelfSignedOnLoopback,
+    /// Also whoever has one of these certificates, or one signed by them: the text of a PEM file.
+    Certificates(Vec<u8>),
 }
 
 /// Where and how to dial.
@@ -98,6 +104,8 @@ pub enum DialError {
         status: u16,
         /// Its reason.
         detail: String,
+        /// After how long it says to try again.
+        retry_after: Option<Span>,
     },
     /// The server's answer makes no sense.
     #[error("the WHIP server's answer can't be used: {0}")]
@@ -160,6 +168,7 @@ pub struct Publisher {
     video: Mutex<Outgoing>,
     audio: Mutex<Outgoing>,
     offset: watch::Receiver<Option<Offset>>,
+    tally: Tally,
     pump: JoinHandle<()>,
 }
 
@@ -173,12 +182,13 @@ impl Publisher {
         let (host, port) = endpoint.authority();
         let local = within(config.timeout, "the server's name", peer::local_address(&host, port)).await?;
         let mut rng = fastrand::Rng::with_seed(clock.unix_us_from_moment(clock.now()) as u64);
-        let (peer, offer) = within(
-            config.timeout,
-            "the network",
-            Peer::offer(local, heard_tx.clone(), &mut rng),
-        )
-        .await?;
+        let tally = Tally::default();
+        let ears = Ears {
+            heard: heard_tx.clone(),
+            tally: tally.clone(),
+            clock,
+        };
+        let (peer, offer) = within(config.timeout, "the network", Peer::offer(local, ears, &mut rng)).await?;
         let created = endpoint.create(offer).await?;
         let connected = within(config.timeout, "the connection", peer.connect(created.answer, &mut rng)).await;
         let (video, audio) = match connected {
@@ -203,6 +213,7 @@ impl Publisher {
             video,
             audio,
             offset,
+            tally,
             pump,
         };
         Ok((publisher, heard_rx))
@@ -235,6 +246,11 @@ impl Publisher {
     /// The distance between the clocks as far as it is known.
     pub fn offset(&self) -> Option<Offset> {
         *self.offset.borrow()
+    }
+
+    /// What was sent so far, and what the server said of it.
+    pub fn stats(&self) -> Stats {
+        self.tally.stats()
     }
 
     /// Ends the session on both sides, within a few seconds even if nobody is there any more.

@@ -15,6 +15,7 @@ use rtc::rtp::packetizer::Payloader;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
+use super::tally::Tally;
 use super::{SendError, UnixClock};
 
 /// Leaves room for IPv6, UDP, the SRTP tag and the two bytes of a retransmission under a 1,280 byte path.
@@ -28,17 +29,21 @@ const STEADY: Span = Span::from_secs(1);
 pub(super) struct Outgoing {
     track: Arc<TrackLocalStaticRTP>,
     stream: Stream,
+    tally: Tally,
 }
 
 impl Outgoing {
     /// A stream that will send on `track`, with `payload_type` as negotiated.
-    pub(super) fn new(track: Arc<TrackLocalStaticRTP>, stream: Stream) -> Outgoing {
-        Outgoing { track, stream }
+    pub(super) fn new(track: Arc<TrackLocalStaticRTP>, stream: Stream, tally: Tally) -> Outgoing {
+        Outgoing { track, stream, tally }
     }
 
     /// Sends one unit, and a sender report when one is due.
     pub(super) async fn send(&mut self, unit: &Stamped<Packet>, clock: &UnixClock) -> Result<(), SendError> {
-        for packet in self.stream.packets(unit)? {
+        let packets = self.stream.packets(unit)?;
+        let octets = packets.iter().map(|packet| packet.payload.len()).sum();
+        self.tally.sent(unit.item.codec, packets.len(), octets);
+        for packet in packets {
             self.track.write_rtp(packet).await.map_err(SendError::gone)?;
         }
         let report = self.stream.report(unit, clock.now(), clock);

@@ -14,7 +14,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use tokio::net::{UdpSocket, lookup_host};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -24,9 +24,10 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
-use super::keyframe::KeyframeWatch;
+use super::feedback::{Ears, FeedbackWatch};
 use super::outgoing::{Outgoing, Stream};
-use super::{DialError, Heard, SendError};
+use super::tally::Tally;
+use super::{DialError, SendError};
 use crate::wire;
 
 /// Without a word from the server for so long, the connection counts as disturbed, and then as failed.
@@ -55,6 +56,7 @@ pub(super) struct Peer {
     video: Half,
     audio: Half,
     state: watch::Receiver<State>,
+    tally: Tally,
     cname: String,
 }
 
@@ -66,20 +68,17 @@ struct Half {
 
 impl Peer {
     /// Sets up a connection from the local address `from`, gathers its candidates and returns the offer.
-    pub(super) async fn offer(
-        from: IpAddr,
-        heard: mpsc::Sender<Heard>,
-        rng: &mut fastrand::Rng,
-    ) -> Result<(Peer, String), DialError> {
+    pub(super) async fn offer(from: IpAddr, ears: Ears, rng: &mut fastrand::Rng) -> Result<(Peer, String), DialError> {
         let (state_tx, state) = watch::channel(State::Connecting);
         let (gathered_tx, mut gathered) = watch::channel(false);
         let settings = SettingEngineBuilder::new()
             .with_ice_timeouts(Some(DISTURBED), Some(FAILED), Some(KEEPALIVE))
             .with_include_loopback_candidate(from.is_loopback())
             .build();
+        let tally = ears.tally.clone();
         let registry = Registry::new()
             .with(Slot::NackResponder, NackResponderBuilder::new().build())
-            .with(Slot::IntervalPli, KeyframeWatch::new(heard));
+            .with(Slot::IntervalPli, FeedbackWatch::new(ears));
         let connection = PeerConnectionBuilder::new()
             .with_media_engine(codecs().map_err(stack)?)
             .with_setting_engine(settings)
@@ -120,6 +119,7 @@ impl Peer {
                 video,
                 audio,
                 state,
+                tally,
                 cname,
             },
             offer.sdp,
@@ -200,7 +200,7 @@ impl Peer {
             .find(|c| c.rtp_codec.mime_type.eq_ignore_ascii_case(mime))
             .ok_or_else(refused)?;
         let stream = Stream::new(codec, half.ssrc, negotiated.payload_type, &self.cname, rng);
-        Ok(Outgoing::new(Arc::clone(&half.track), stream))
+        Ok(Outgoing::new(Arc::clone(&half.track), stream, self.tally.clone()))
     }
 }
 
@@ -261,7 +261,12 @@ fn h264() -> RTCRtpCodecParameters {
         typ: typ.into(),
         parameter: parameter.into(),
     };
-    let wanted = vec![feedback("nack", ""), feedback("nack", "pli"), feedback("ccm", "fir")];
+    let wanted = vec![
+        feedback("goog-remb", ""),
+        feedback("nack", ""),
+        feedback("nack", "pli"),
+        feedback("ccm", "fir"),
+    ];
     video(
         MIME_TYPE_H264,
         "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",

@@ -390,7 +390,9 @@ async fn who_refuses_is_quoted_and_who_is_silent_is_left() {
         .await
         .err();
     match refused {
-        Some(DialError::Refused { status: 404, detail }) => assert!(detail.contains("no such stream"), "{detail}"),
+        Some(DialError::Refused {
+            status: 404, detail, ..
+        }) => assert!(detail.contains("no such stream"), "{detail}"),
         other => panic!("{other:?}"),
     }
     // Bound and closed again: nobody listens there.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use hearsight_core::time::Span;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
 
 use super::{Config, DialError, Trust};
 
@@ -45,11 +46,18 @@ impl Endpoint {
         if is_loopback(&url) {
             builder = builder.no_proxy();
         }
-        if config.trust == Trust::SelfSignedOnLoopback && is_loopback(&url) {
-            // A redirect could lead off the loopback, where nothing vouches for the server any more.
-            builder = builder
-                .tls_danger_accept_invalid_certs(true)
-                .redirect(redirect::Policy::none());
+        match &config.trust {
+            Trust::SelfSignedOnLoopback if is_loopback(&url) => {
+                builder = builder
+                    .tls_danger_accept_invalid_certs(true)
+                    .redirect(redirect::Policy::custom(stay_on_loopback));
+            }
+            Trust::Certificates(pem) => {
+                let certificates = Certificate::from_pem_bundle(pem).ok().filter(|list| !list.is_empty());
+                let unusable = || DialError::Address("the certificate to trust is not a PEM certificate".into());
+                builder = builder.tls_certs_merge(certificates.ok_or_else(unusable)?);
+            }
+            Trust::System | Trust::SelfSignedOnLoopback => {}
         }
         let client = builder.build().map_err(|error| DialError::Address(error.to_string()))?;
         Ok(Endpoint {
@@ -83,11 +91,13 @@ impl Endpoint {
             .headers()
             .get(LOCATION)
             .and_then(|value| at.join(value.to_str().ok()?).ok());
+        let retry_after = retry_after(response.headers());
         let body = bounded(response).await?;
         if status != StatusCode::CREATED {
             return Err(DialError::Refused {
                 status: status.as_u16(),
                 detail: detail(&body),
+                retry_after,
             });
         }
         let answer = String::from_utf8(body).map_err(|_| DialError::Answer("not text".into()))?;
@@ -118,6 +128,21 @@ fn is_loopback(url: &Url) -> bool {
                 .parse::<IpAddr>()
                 .is_ok_and(|ip| ip.is_loopback())
     })
+}
+
+/// Off the loopback nothing vouches for a server whose certificate was not looked at.
+fn stay_on_loopback(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    if attempt.previous().len() <= MAX_REDIRECTS && is_loopback(attempt.url()) {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+/// Retry-After in seconds (RFC 9110 section 10.2.3); one that is a date counts as none.
+fn retry_after(headers: &HeaderMap) -> Option<Span> {
+    let seconds: u32 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Span::from_secs(i64::from(seconds)))
 }
 
 fn unreachable(error: reqwest::Error) -> DialError {
@@ -185,6 +210,35 @@ mod tests {
             );
         }
         assert!(Endpoint::new(&config("http://127.0.0.1:1/whip/a")).is_ok());
+    }
+
+    #[test]
+    fn the_time_to_try_again_is_read_in_seconds() {
+        let read = |text: &str| {
+            let value = text.parse().expect("a header");
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
+        assert_eq!(read("0"), Some(Span::ZERO));
+        assert_eq!(read(" 120 "), Some(Span::from_secs(120)));
+        for odd in ["", "-1", "1.5", "99999999999", "Wed, 21 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_certificate_is_refused() {
+        for pem in [
+            &b""[..],
+            b"hello",
+            b"-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n",
+        ] {
+            let config = Config {
+                trust: Trust::Certificates(pem.to_vec()),
+                ..config("https://127.0.0.1:1/whip/a")
+            };
+            assert!(matches!(Endpoint::new(&config), Err(DialError::Address(_))));
+        }
     }
 
     #[test]

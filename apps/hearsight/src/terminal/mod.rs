@@ -357,7 +357,7 @@ fn text(words: &[Word]) -> String {
 }
 
 /// Media time as minutes and seconds.
-fn time(at_us: i64) -> String {
+pub(crate) fn time(at_us: i64) -> String {
     let tenths = (MediaTime::ZERO + Span::from_micros(at_us)).micros() / 100_000;
     format!("{:02}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
 }

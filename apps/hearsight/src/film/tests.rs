@@ -1,0 +1,180 @@
+//! Films without a network: what a seat receives.
+
+use hearsight_codecs::source::Frame;
+use hearsight_core::media::Plane;
+
+use super::*;
+
+/// Grey pictures and quiet sound of a tiny film; ends after `most` frames.
+struct Tiny {
+    next: i64,
+    most: i64,
+    fails: bool,
+}
+
+impl Tiny {
+    fn reel(most: i64) -> Tiny {
+        Tiny {
+            next: 0,
+            most,
+            fails: false,
+        }
+    }
+
+    fn frame<T>(&mut self, step: Span, item: impl FnOnce(i64) -> T) -> Result<Pulled<T>, SourceError> {
+        if self.next == self.most {
+            let failed = Err(SourceError::Unplayable("torn".into()));
+            return if self.fails { failed } else { Ok(Pulled::End) };
+        }
+        let at = MediaTime::ZERO + step * self.next;
+        self.next += 1;
+        let (age, item) = (Span::ZERO, item(self.next));
+        Ok(Pulled::Frame(Frame { at, age, item }))
+    }
+}
+
+impl Reel<Picture<Planes>> for Tiny {
+    fn pull(&mut self, _: MediaTime) -> Result<Pulled<Picture<Planes>>, SourceError> {
+        self.frame(Span::from_millis(10), |n| {
+            let plane = |side: usize| Plane {
+                bytes: Arc::new(vec![(n * 3) as u8; side * side]),
+                stride: side,
+            };
+            Picture {
+                width: 32,
+                height: 32,
+                pixels: Planes {
+                    y: plane(32),
+                    u: plane(16),
+                    v: plane(16),
+                },
+            }
+        })
+    }
+}
+
+impl Reel<Pcm> for Tiny {
+    fn pull(&mut self, _: MediaTime) -> Result<Pulled<Pcm>, SourceError> {
+        self.frame(Span::from_millis(20), |_| Pcm {
+            rate: 48_000,
+            samples: [0.0; 960].into(),
+        })
+    }
+}
+
+const CODING: Coding = Coding {
+    fps: 100,
+    bitrate: 500_000,
+};
+
+fn film(pictures: Option<Tiny>, sound: Option<Tiny>) -> Arc<Film> {
+    let reels = Reels {
+        pictures: pictures.map(|reel| Box::new(reel) as _),
+        sound: sound.map(|reel| Box::new(reel) as _),
+        tempo: Tempo::Paced,
+    };
+    Film::start(reels, CODING, Clock::new()).unwrap()
+}
+
+async fn all(receiver: &mut Receiver<Stamped<Packet>>) -> Vec<Stamped<Packet>> {
+    let mut units = Vec::new();
+    while let Ok(unit) = receiver.recv().await {
+        units.push(unit);
+    }
+    units
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_film_is_shown_whole_in_time_and_in_step() {
+    let film = film(Some(Tiny::reel(60)), Some(Tiny::reel(30)));
+    let (_ticket, mut seat) = film.watch();
+    let (seen, heard) = tokio::join!(all(&mut seat.pictures), all(&mut seat.sound));
+    assert_eq!((seen.len(), heard.len()), (60, 30));
+    assert!(seen[0].item.key, "it can be entered at its start");
+    let zero = seen[0].born - (seen[0].at - MediaTime::ZERO);
+    for unit in seen.iter().chain(&heard) {
+        // Sound and pictures were captured on one timeline, whenever they were encoded.
+        assert_eq!(unit.born - zero, unit.at - MediaTime::ZERO);
+    }
+    film.finish().unwrap();
+    // Whoever comes later finds it over.
+    let (_late, mut seat) = film.watch();
+    assert!(all(&mut seat.pictures).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_held_while_nobody_watches() {
+    let film = film(Some(Tiny::reel(i64::MAX)), None);
+    let (ticket, mut seat) = film.watch();
+    let before = seat.pictures.recv().await.unwrap();
+    drop(ticket);
+    drop(seat);
+    let held = film.playhead.position();
+    assert_eq!(held, None, "it stands still");
+    let (_ticket, mut seat) = film.watch();
+    let after = seat.pictures.recv().await.unwrap();
+    // What was encoded in the moment of leaving is lost; the time of standing still is not played.
+    assert!(
+        after.at - before.at < Span::from_millis(500),
+        "{:?}",
+        after.at - before.at
+    );
+    assert!(
+        after.born - before.born > after.at - before.at,
+        "the capture moved by the break"
+    );
+    film.finish().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wishes_are_granted_to_all_and_not_too_often() {
+    let film = film(Some(Tiny::reel(150)), None);
+    let (ticket, mut seat) = film.watch();
+    let (other, mut others) = film.watch();
+    let mut keys = Vec::new();
+    loop {
+        let Ok(unit) = seat.pictures.recv().await else { break };
+        ticket.request(Request::Keyframe);
+        other.request(Request::Keyframe);
+        if unit.item.key {
+            keys.push(unit.at);
+        }
+    }
+    assert!(keys.len() >= 2, "{keys:?}");
+    assert!(keys.len() <= 5, "a keyframe for every wish: {keys:?}");
+    let also: Vec<MediaTime> = all(&mut others.pictures).await.iter().map(|unit| unit.at).collect();
+    assert!(also.len() <= WAITING, "who does not listen piles up nothing");
+    film.finish().unwrap();
+}
+
+#[test]
+fn the_tightest_cap_counts_while_its_owner_watches() {
+    let film = film(None, None);
+    let (wide, _seat) = film.watch();
+    let (narrow, _other) = film.watch();
+    wide.request(Request::Cap(900_000));
+    narrow.request(Request::Cap(300_000));
+    assert_eq!(lock(&film.audience).cap(), 300_000);
+    drop(narrow);
+    assert_eq!(lock(&film.audience).cap(), 900_000);
+    drop(wide);
+    assert_eq!(lock(&film.audience).cap(), u32::MAX);
+    film.finish().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_torn_reel_ends_both_strands_and_is_told() {
+    let torn = Tiny {
+        next: 0,
+        most: 3,
+        fails: true,
+    };
+    let film = film(Some(torn), Some(Tiny::reel(i64::MAX)));
+    let (_ticket, mut seat) = film.watch();
+    let (seen, _) = tokio::join!(all(&mut seat.pictures), all(&mut seat.sound));
+    assert_eq!(seen.len(), 3);
+    assert!(matches!(
+        film.finish(),
+        Err(FilmError::Source(SourceError::Unplayable(_)))
+    ));
+}
