@@ -19,7 +19,7 @@ export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
-.PHONY: help setup setup-test web run test check eval bench-latency clean
+.PHONY: help setup setup-test web run test check eval bench-latency bench-graph clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ eval: setup ## recognition over the labelled recordings beside the checkout, if 
 bench-latency: setup-test web ## a flash and a click, felt in a real page, beside the sum of the reported segments
 	@echo "bench-latency: building and running (optimised)"
 	@cargo run --release --locked -p hearsight-tests --bin bench-latency -- $(ARGS)
+	@$(took) >&2
+
+bench-graph: setup ## one hop through a link, beside a tokio channel and a GStreamer queue
+	@echo "bench-graph: building and running (optimised)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-graph -- $(ARGS)
 	@$(took) >&2
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)

@@ -458,6 +458,7 @@ fn what_continuous_integration_runs_is_what_people_run() {
         "web",
         "eval",
         "bench-latency",
+        "bench-graph",
         "clean",
         "help",
     ] {

@@ -1,5 +1,8 @@
 //! Counts what the program allocates.
-#![allow(unsafe_code, reason = "an allocator is unsafe by its nature, and every call goes to the system's")]
+#![allow(
+    unsafe_code,
+    reason = "an allocator is unsafe by its nature, and every call goes to the system's"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -65,6 +65,8 @@ impl Crossing {
     }
 
     fn arrival(&self) -> Result<Moment> {
-        self.arrivals.recv_timeout(PATIENCE).context("a unit was lost on the way")
+        self.arrivals
+            .recv_timeout(PATIENCE)
+            .context("a unit was lost on the way")
     }
 }

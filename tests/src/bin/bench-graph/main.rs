@@ -11,12 +11,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use hearsight_core::media::{Decoded, MotionField, Picture, Plane, Planes};
+use hearsight_core::media::{Codec, Decoded, Flow, MotionField, Packet, Picture, Plane, Planes};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment};
 use hearsight_live::clock::Clock;
 use hearsight_tests::rig::{commit, machine};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crossing::Crossing;
 use ours::{Chain, Live};
@@ -83,11 +84,23 @@ fn luma(unit: &Stamped<Decoded>) -> *const u8 {
     (*unit.item.picture.pixels.y.bytes).as_ref().as_ptr()
 }
 
+/// A packet of sound, as ingest lets it in.
+fn packet() -> Stamped<Packet> {
+    let item = Packet {
+        codec: Codec::Opus,
+        payload: vec![0; 120].into(),
+        key: true,
+        missing: 0,
+    };
+    Stamped::new(MediaTime::ZERO, Moment::ZERO, item)
+}
+
 /// What was measured in each round, in nanoseconds, and what was allocated on the way.
 #[derive(Default)]
 struct Figures {
-    chain: Vec<f64>,
-    channel: Vec<f64>,
+    /// On one thread: packets and pictures, through our links and through tokio's channel.
+    links: [Vec<f64>; 2],
+    channel: [Vec<f64>; 2],
     allocations: u64,
     hops: u64,
     /// For each crossing: woken each time, and in bursts.
@@ -116,14 +129,18 @@ fn measure(rounds: usize) -> Result<()> {
         Crossing::new(clock, |arrivals| Ok(others::Tokio::new(clock, picture(), arrivals)))?,
         Crossing::new(clock, |arrivals| others::Gst::new(clock, 1280 * 720 * 3 / 2, arrivals))?,
     ];
-    let chain = Chain::draw(HOPS);
+    let (packets, pictures) = (Chain::draw(HOPS), Chain::draw(HOPS));
     let mut figures = Figures::default();
     // The first tenth warms up: queues find their size, caches their contents.
     for round in 0..rounds + rounds.div_ceil(10) {
         if round == rounds.div_ceil(10) {
             figures = Figures::default();
         }
-        figures.here(clock, &chain)?;
+        figures.here(clock, 0, &packets, packet())?;
+        let before = picture();
+        let place = luma(&before);
+        let after = figures.here(clock, 1, &pictures, before)?;
+        ensure!(luma(&after) == place, "the pixels are not where they were");
         // Whoever goes first in one round goes last in another.
         for turn in 0..CROSSINGS.len() {
             let which = (round + turn) % CROSSINGS.len();
@@ -135,64 +152,84 @@ fn measure(rounds: usize) -> Result<()> {
 }
 
 impl Figures {
-    /// One round on one thread.
-    fn here(&mut self, clock: Clock, chain: &Chain) -> Result<()> {
-        let mut unit = picture();
-        let (place, now) = (luma(&unit), clock.now());
+    /// One round on one thread, with the payload `what`; the unit comes back out.
+    fn here<T: Flow + Clone>(
+        &mut self,
+        clock: Clock,
+        what: usize,
+        chain: &Chain<T>,
+        unit: Stamped<T>,
+    ) -> Result<Stamped<T>> {
+        let mut unit = unit;
+        let hops = (UNITS * HOPS) as f64;
         let before = count::allocations();
         let began = clock.now();
         for _ in 0..UNITS {
-            unit = chain.pass(now, unit).context("a unit was lost on the way")?;
+            unit = chain.pass(began, unit).context("a unit was lost on the way")?;
         }
         let took = clock.now() - began;
         self.allocations += count::allocations() - before;
         self.hops += (UNITS * HOPS) as u64;
-        self.chain.push(took.nanos() as f64 / (UNITS * HOPS) as f64);
-        ensure!(luma(&unit) == place, "the pixels are not where they were");
+        self.links[what].push(took.nanos() as f64 / hops);
 
-        let (to, mut from) = tokio::sync::mpsc::channel(Crossing::BURST);
+        let (to, mut from) = mpsc::channel(Crossing::BURST);
         let began = clock.now();
         for _ in 0..UNITS * HOPS {
-            to.try_send(unit)?;
+            to.try_send(unit).ok().context("the channel is full")?;
             unit = from.try_recv()?;
         }
         let took = clock.now() - began;
-        self.channel.push(took.nanos() as f64 / (UNITS * HOPS) as f64);
-        Ok(())
+        self.channel[what].push(took.nanos() as f64 / hops);
+        Ok(unit)
     }
 
     /// One round of one crossing.
     fn there(&mut self, which: usize, crossing: &mut Crossing) -> Result<()> {
+        let (mut wakes, mut bursts) = ([0.0; WAKES], [0.0; BURSTS]);
         let before = count::allocations();
-        for _ in 0..WAKES {
-            self.wake[which].push(crossing.wake()?.nanos() as f64);
+        for wake in &mut wakes {
+            *wake = crossing.wake()?.nanos() as f64;
         }
-        for _ in 0..BURSTS {
-            self.burst[which].push(crossing.burst()?.nanos() as f64);
+        for burst in &mut bursts {
+            *burst = crossing.burst()?.nanos() as f64;
         }
         if which < OURS {
             self.allocations += count::allocations() - before;
             self.hops += (WAKES + BURSTS * Crossing::BURST) as u64;
         }
+        self.wake[which].extend(wakes);
+        self.burst[which].extend(bursts);
         Ok(())
     }
 
     fn print(&mut self) {
-        let (chain, channel) = (median(&mut self.chain), median(&mut self.channel));
-        println!("{:<40} {:>9}", "a hop on one thread, ns", "p50");
-        println!("{:<40} {chain:>9.1}", "ours: push, pop, step, deliver");
-        println!("{:<40} {channel:>9.1}", "tokio mpsc: try_send, try_recv");
-        println!("{:<40} {:>9} {:>9}", "a hop to another thread, ns, p50", "woken", "in bursts");
-        let mut woken = [0.0; CROSSINGS.len()];
-        let mut bursts = [0.0; CROSSINGS.len()];
-        for (which, name) in CROSSINGS.iter().enumerate() {
-            woken[which] = median(&mut self.wake[which]);
-            bursts[which] = median(&mut self.burst[which]);
-            println!("{name:<40} {:>9.0} {:>9.0}", woken[which], bursts[which]);
+        let [packet, picture] = self.links.each_mut().map(|rounds| median(rounds));
+        let [their_packet, their_picture] = self.channel.each_mut().map(|rounds| median(rounds));
+        println!(
+            "{:<42} {:>9} {:>9}",
+            "a hop on one thread, ns, p50", "packet", "picture"
+        );
+        println!(
+            "{:<42} {packet:>9.1} {picture:>9.1}",
+            "ours: push, pop, step, stamp, pass on"
+        );
+        println!(
+            "{:<42} {their_packet:>9.1} {their_picture:>9.1}",
+            "tokio mpsc: try_send, try_recv"
+        );
+        println!(
+            "{:<42} {:>9} {:>9}",
+            "a picture to another thread, ns, p50", "woken", "in bursts"
+        );
+        let woken = self.wake.each_mut().map(|rounds| median(rounds));
+        let bursts = self.burst.each_mut().map(|rounds| median(rounds));
+        for ((name, woken), burst) in CROSSINGS.iter().zip(woken).zip(bursts) {
+            println!("{name:<42} {woken:>9.0} {burst:>9.0}");
         }
         let [task, through, engine, tokio, gst] = woken;
         println!(
-            "ours over tokio's: {:.2} onto a task, {:.2} onto an engine thread; one hop more on a task: {:.0} ns with the clock",
+            "woken, ours over tokio's: {:.2} onto a task, {:.2} onto an engine thread; one stage more on a task: {:.0} ns, two \
+             readings of the clock with it",
             task / tokio,
             engine / tokio,
             (bursts[1] - bursts[0]) / RELAYS as f64,
@@ -202,15 +239,19 @@ impl Figures {
             self.allocations, self.hops
         );
         let last = json!({
-            "hop_ns": round(chain), "hop_wake_ns": round(task), "hop_allocs": self.allocations as f64 / self.hops as f64,
+            "hop_ns": round(packet), "hop_wake_ns": round(task), "hop_allocs": self.allocations as f64 / self.hops as f64,
             "tokio_mpsc_ns": round(tokio), "gst_queue_ns": round(gst),
-            "tokio_mpsc_same_thread_ns": round(channel), "hop_wake_engine_ns": round(engine),
-            "hop_wake_through_16_stages_ns": round(through),
-            "burst_ns": { "task": round(bursts[0]), "engine": round(bursts[2]), "tokio_mpsc": round(bursts[3]), "gst_queue": round(bursts[4]) },
-            "pixel_copies": 0,
-            "machine": machine(), "commit": commit(),
+            "hop_picture_ns": round(picture), "hop_wake_engine_ns": round(engine), "hop_wake_17_ns": round(through),
+            "tokio_mpsc_same_thread_ns": { "packet": round(their_packet), "picture": round(their_picture) },
+            "burst_ns": {
+                "task": round(bursts[0]), "engine": round(bursts[2]),
+                "tokio_mpsc": round(bursts[3]), "gst_queue": round(bursts[4]),
+            },
+            "pixel_copies": 0, "machine": machine(), "commit": commit(),
             "notes": {
-                "hop_wake_ns": "from before the push on one thread to the unit in the hands of a task of the same tokio runtime as tokio_mpsc_ns, asleep until then; one way",
+                "hop_ns": "a packet of sound in its envelope; hop_picture_ns is a decoded picture in its",
+                "hop_wake_ns": "one way, from before the push on one thread to a picture in the hands of a task, asleep until \
+                    then, of the same tokio runtime as tokio_mpsc_ns; hop_wake_17_ns through 16 stages more",
             },
         });
         println!("{last}");

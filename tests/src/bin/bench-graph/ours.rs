@@ -1,11 +1,12 @@
 //! Hops through our own graph: on one thread, and from one thread to another under the live host.
 
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use hearsight_core::graph::{Graph, NodeId, Source};
+use hearsight_core::graph::{Graph, NodeId, Outlet, Source};
 use hearsight_core::link::Keep;
-use hearsight_core::media::Decoded;
+use hearsight_core::media::{Decoded, Flow};
 use hearsight_core::meter::Meter;
 use hearsight_core::schedule::Lane;
 use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Stage, Wake};
@@ -20,12 +21,12 @@ use crate::crossing::{Arrivals, Hop};
 const KEEP: Keep = Keep::Every(400);
 
 /// A stage that does nothing but pass on.
-struct Relay;
+struct Relay<T>(PhantomData<fn(T)>);
 
-impl Stage for Relay {
-    type In = Decoded;
-    type Out = Decoded;
-    fn step(&mut self, _: Moment, signal: Signal<Decoded>, out: &mut Outbox<Decoded>) -> Wake {
+impl<T> Stage for Relay<T> {
+    type In = T;
+    type Out = T;
+    fn step(&mut self, _: Moment, signal: Signal<T>, out: &mut Outbox<T>) -> Wake {
         match signal {
             Signal::Item(unit) => out.put(unit),
             Signal::Gap(gap) => out.pass(gap),
@@ -36,30 +37,29 @@ impl Stage for Relay {
     }
 }
 
-fn graph() -> (Graph, Source<Decoded>, hearsight_core::graph::Outlet<Decoded>) {
+/// A door and `relays` stages.
+fn row<T: Flow + Clone>(relays: usize) -> (Graph, Source<T>, Outlet<T>) {
     let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
-    let (source, outlet) = graph.source("door", Span::ZERO);
+    let (source, mut outlet) = graph.source("door", Span::ZERO);
+    for _ in 0..relays {
+        outlet = graph.stage("relay", &outlet, KEEP, Some(Mark::Decoded), Relay(PhantomData));
+    }
     (graph, source, outlet)
 }
 
-type Landing = Arc<Mutex<Option<Stamped<Decoded>>>>;
-
 /// A row of stages on the calling thread, stepped as the live host steps the quick stages of a session.
-pub(crate) struct Chain {
+pub(crate) struct Chain<T> {
     graph: Graph,
-    source: Source<Decoded>,
+    source: Source<T>,
     nodes: Vec<NodeId>,
-    landed: Landing,
+    landed: Arc<Mutex<Option<Stamped<T>>>>,
 }
 
-impl Chain {
+impl<T: Flow + Clone> Chain<T> {
     /// A chain of `hops` links.
-    pub(crate) fn draw(hops: usize) -> Chain {
-        let (mut graph, source, mut outlet) = graph();
-        for _ in 1..hops {
-            outlet = graph.stage("relay", &outlet, KEEP, Some(Mark::Decoded), Relay);
-        }
-        let landed = Landing::default();
+    pub(crate) fn draw(hops: usize) -> Chain<T> {
+        let (mut graph, source, outlet) = row(hops - 1);
+        let landed = Arc::new(Mutex::new(None));
         let ground = landed.clone();
         graph.sink("ground", &outlet, KEEP, move |_, signal| {
             if let Signal::Item(unit) = signal {
@@ -76,12 +76,10 @@ impl Chain {
     }
 
     /// Lets a unit in at one end and takes it out at the other.
-    pub(crate) fn pass(&self, now: Moment, unit: Stamped<Decoded>) -> Option<Stamped<Decoded>> {
+    pub(crate) fn pass(&self, now: Moment, unit: Stamped<T>) -> Option<Stamped<T>> {
         self.source.push(now, Signal::Item(unit));
         for node in &self.nodes {
-            if self.graph.run(*node, now).is_some() {
-                self.graph.deliver(*node, now);
-            }
+            self.graph.step(*node, now, || now);
         }
         self.landed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -120,10 +118,7 @@ pub(crate) struct Live {
 impl Live {
     /// Onto the session's own task, through `relays` stages more. Must be called on a tokio runtime.
     pub(crate) fn task(clock: Clock, relays: usize, unit: Stamped<Decoded>, arrivals: Arrivals) -> Result<Live> {
-        let (mut graph, source, mut outlet) = graph();
-        for _ in 0..relays {
-            outlet = graph.stage("relay", &outlet, KEEP, Some(Mark::Decoded), Relay);
-        }
+        let (mut graph, source, outlet) = row(relays);
         graph.sink("ground", &outlet, KEEP, move |_, signal| {
             if let Signal::Item(_) = signal {
                 arrivals.one(clock.now());
@@ -134,7 +129,7 @@ impl Live {
 
     /// Onto an engine thread. Must be called on a tokio runtime.
     pub(crate) fn engine(clock: Clock, unit: Stamped<Decoded>, arrivals: Arrivals) -> Result<Live> {
-        let (mut graph, source, outlet) = graph();
+        let (mut graph, source, outlet) = row(0);
         let outlet = graph.engine("ground", Lane::Hear, &outlet, KEEP, None, Ground { clock, arrivals });
         graph.sink("end", &outlet, KEEP, |_, _: Signal<Decoded>| {});
         Live::adopt(clock, graph, source, unit)
