@@ -1,8 +1,12 @@
 //! What tests and benches of the real thing need: the built server as its own process, speech, a browser.
 
 pub mod browser;
+pub mod callers;
+pub mod material;
+pub mod process;
 pub mod server;
 pub mod sound;
+pub mod whip;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -56,12 +56,16 @@ const KEPT_TO: [(&str, &[&str], &str); 12] = [
         &["hearsight-shaders"],
         "where memory lives is in the type, and uploads are visible stages",
     ),
-    ("str0m", &["hearsight"], "the wire is the roof's"),
+    (
+        "str0m",
+        &["hearsight", "hearsight-tests"],
+        "the wire is the roof's; benches load it with callers of their own",
+    ),
     ("webrtc", &["hearsight"], "the wire is the roof's"),
     (
         "ffmpeg-next",
-        &["hearsight-codecs"],
-        "codecs are behind one room's door",
+        &["hearsight-codecs", "hearsight-tests"],
+        "codecs are behind one room's door; a bench compares with the bare decoder",
     ),
     ("opus", &["hearsight-codecs"], "codecs are behind one room's door"),
     (
@@ -83,7 +87,7 @@ const KEPT_TO: [(&str, &[&str], &str); 12] = [
 const SPOKEN_IN: [(&str, &[&str], &str); 4] = [
     (
         "str0m",
-        &["apps/hearsight/src/ingest"],
+        &["apps/hearsight/src/ingest", "tests/src/rig/callers"],
         "behind one seam, so that it can be replaced",
     ),
     (
