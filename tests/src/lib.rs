@@ -12,4 +12,6 @@ mod replay;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod tidy;

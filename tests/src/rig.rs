@@ -5,6 +5,7 @@ pub mod callers;
 pub mod material;
 pub mod process;
 pub mod server;
+pub mod soak;
 pub mod sound;
 pub mod whip;
 

@@ -463,6 +463,8 @@ fn what_continuous_integration_runs_is_what_people_run() {
         "eval",
         "bench-latency",
         "bench-graph",
+        "bench-ingest",
+        "soak",
         "clean",
         "help",
     ] {

@@ -209,6 +209,7 @@ impl Callers {
 
 impl Caller {
     fn write(&mut self, clock: &Clock, mid: Mid, codec: Codec, time: MediaTime, payload: Arc<[u8]>) -> Result<()> {
+        anyhow::ensure!(!self.closed, "the session of a caller was ended");
         let writer = self.rtc.writer(mid).context("the track is not negotiated")?;
         let pt = writer.payload_params().find(|params| params.spec().codec == codec);
         let pt = pt.context("the codec is not negotiated")?.pt();
@@ -256,7 +257,9 @@ impl Caller {
                     return Ok(());
                 }
                 Output::Transmit(transmit) => {
-                    let [first, second, ..] = transmit.contents[..] else { continue };
+                    let [first, second, ..] = transmit.contents[..] else {
+                        continue;
+                    };
                     // RFC 7983: 128 to 191 is RTP or RTCP; RFC 5761: RTCP types are 192 to 223.
                     let rtp = (128..192).contains(&first) && !(192..224).contains(&second);
                     // A full buffer is a lost packet like any other.

@@ -31,7 +31,10 @@ pub fn post(page: &str, stream: &str, offer: &str) -> Result<Created> {
     });
     match (head.split_whitespace().nth(1), location) {
         (Some("201"), Some(location)) => Ok(Created { sdp, location }),
-        _ => bail!("the server does not take the offer: {}", head.lines().next().unwrap_or_default()),
+        _ => bail!(
+            "the server does not take the offer: {}",
+            head.lines().next().unwrap_or_default()
+        ),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::server::Server;
 /// The longest that connecting may take on a busy machine.
 pub(crate) const PATIENCE: Span = Span::from_secs(20);
 
+/// Units that may be sent after their moment; those before them are left out.
+const MOST_BEHIND: usize = 3;
+
 /// Sends two tracks from each caller in real time.
 pub(crate) struct Load {
     pub(crate) callers: Callers,
@@ -88,16 +91,6 @@ impl Load {
         Ok(self.packets()? - before)
     }
 
-    /// How many units each caller's tracks are behind their moments, the worst.
-    pub(crate) fn behind(&self) -> usize {
-        let now = self.clock.now();
-        let late = self
-            .senders
-            .iter()
-            .map(|sender| sender.picture.count(now - sender.start).saturating_sub(sender.shown));
-        late.max().unwrap_or(0)
-    }
-
     fn packets(&mut self) -> Result<u64> {
         let numbers: Vec<Number> = self.senders.iter().map(|sender| sender.number).collect();
         numbers
@@ -111,6 +104,13 @@ impl Load {
         let mut next = end;
         for sender in &mut self.senders {
             let now = self.clock.now();
+            // A machine that can't keep up sends less, not later: a call has no past.
+            sender.said = sender
+                .said
+                .max(sender.sound.count(now - sender.start).saturating_sub(MOST_BEHIND));
+            sender.shown = sender
+                .shown
+                .max(sender.picture.count(now - sender.start).saturating_sub(MOST_BEHIND));
             while sender.start + sender.sound.due(sender.said) <= now {
                 let at = sender.sound.due(sender.said);
                 self.callers.say(sender.number, at, sender.sound.unit(sender.said))?;
@@ -118,7 +118,8 @@ impl Load {
             }
             while sender.start + sender.picture.due(sender.shown) <= now {
                 let at = sender.picture.due(sender.shown);
-                self.callers.show(sender.number, at, sender.picture.unit(sender.shown))?;
+                self.callers
+                    .show(sender.number, at, sender.picture.unit(sender.shown))?;
                 sender.shown += 1;
             }
             next = next

@@ -157,9 +157,11 @@ pub(crate) fn serve(work: Work) -> Result<()> {
 fn peer(work: Work, host: &Host, reply: &Reply, counters: &Arc<Counters>) -> Result<Box<dyn Peer>, Refusal> {
     match work {
         Work::Bare => Ok(Box::new(Counter(counters.clone()))),
-        Work::Decode => Ok(Box::new(Decoding::new(host, reply, counters).map_err(|problem| Refusal::Busy {
-            retry_after: 1,
-            detail: problem.to_string(),
+        Work::Decode => Ok(Box::new(Decoding::new(host, reply, counters).map_err(|problem| {
+            Refusal::Busy {
+                retry_after: 1,
+                detail: problem.to_string(),
+            }
         })?)),
     }
 }
@@ -170,10 +172,16 @@ impl Peer for Counter {
     fn opened(&mut self, _: Moment) {}
     fn packet(&mut self, unit: Stamped<Packet>) {
         self.0.packets.fetch_add(1, Ordering::Relaxed);
-        self.0.bytes.fetch_add(unit.item.payload.len() as u64, Ordering::Relaxed);
+        self.0
+            .bytes
+            .fetch_add(unit.item.payload.len() as u64, Ordering::Relaxed);
     }
     fn message(&mut self, _: Moment, _: &str) {}
-    fn left(&mut self, _: Left) {}
+    fn left(&mut self, why: Left) {
+        if !matches!(why, Left::Closed | Left::Shutdown) {
+            eprintln!("bench-ingest: a session ended early: {why:?}");
+        }
+    }
 }
 
 /// The first half of the house's drawing: to samples and pixels, and no further.
@@ -194,7 +202,9 @@ impl Decoding {
         let heard = counters.clone();
         graph.sink("heard", &pcm, budget::INTO_EVENTS, move |_, signal: Signal<Pcm>| {
             if let Signal::Item(pcm) = signal {
-                heard.samples.fetch_add(pcm.item.samples.len() as u64, Ordering::Relaxed);
+                heard
+                    .samples
+                    .fetch_add(pcm.item.samples.len() as u64, Ordering::Relaxed);
             }
         });
         let (sight, packets) = graph.source("sight", budget::JITTER_WAIT);
@@ -202,11 +212,16 @@ impl Decoding {
         let into = budget::INTO_DECODER;
         let pictures = graph.engine("decode", Lane::See, &packets, into, Some(Mark::Decoded), decoder);
         let seen = counters.clone();
-        graph.sink("seen", &pictures, budget::INTO_MEASURE, move |_, signal: Signal<Decoded>| {
-            if let Signal::Item(_) = signal {
-                seen.pictures.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        graph.sink(
+            "seen",
+            &pictures,
+            budget::INTO_MEASURE,
+            move |_, signal: Signal<Decoded>| {
+                if let Signal::Item(_) = signal {
+                    seen.pictures.fetch_add(1, Ordering::Relaxed);
+                }
+            },
+        );
         Ok(Decoding {
             session: host.adopt(graph),
             sound,
@@ -223,7 +238,10 @@ impl Peer for Decoding {
             Codec::Opus => &self.sound,
             Codec::H264 => &self.sight,
         };
-        self.counter.0.bytes.fetch_add(unit.item.payload.len() as u64, Ordering::Relaxed);
+        self.counter
+            .0
+            .bytes
+            .fetch_add(unit.item.payload.len() as u64, Ordering::Relaxed);
         self.session.push(source, Signal::Item(unit));
     }
     fn message(&mut self, _: Moment, _: &str) {}

@@ -51,7 +51,9 @@ pub(crate) fn connect() -> Result<Value> {
         }
     }
     let (connect, first) = (round(median(&mut connected), 1), round(median(&mut seen), 1));
-    println!("{CALLS} calls: connected {connect} ms after the POST, the first picture's reading is back {first} ms after it (p50)");
+    println!(
+        "{CALLS} calls: connected {connect} ms after the POST, the first picture's reading is back {first} ms after it (p50)"
+    );
     Ok(json!({
         "connect_ms": connect,
         "first_picture_ms": first,
@@ -106,7 +108,14 @@ fn flash() -> Result<Vec<Arc<[u8]>>> {
 pub(crate) fn sustain() -> Result<Value> {
     let most = MOST.to_string();
     let server = Server::start(&[
-        "--log-level", "error", "--limits-sessions", &most, "--recognise-workers", &most, "--recognise-warm", "2",
+        "--log-level",
+        "error",
+        "--limits-sessions",
+        &most,
+        "--recognise-workers",
+        &most,
+        "--recognise-warm",
+        "2",
     ])?;
     let (talk, scene) = (material::talk()?, material::scene(5)?);
     let clock = Clock::new();
@@ -132,7 +141,10 @@ pub(crate) fn sustain() -> Result<Value> {
             told.captions, told.late, told.least, told.lost_sound, told.lost_pictures
         );
         if told.late > 0 || told.lost_sound > 0 || told.least == 0 {
-            why = format!("with {wanted}, {} late, {} units of sound lost", told.late, told.lost_sound);
+            why = format!(
+                "with {wanted}, {} late, {} units of sound lost",
+                told.late, told.lost_sound
+            );
             break;
         }
         sustained = wanted;
