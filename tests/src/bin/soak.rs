@@ -54,12 +54,15 @@ fn run() -> Result<()> {
     Ok(())
 }
 
+/// Room for those who have left as well: their last words are waited for, some seconds at most.
 fn server() -> Result<Server> {
     Server::start(&[
         "--log-level",
         "error",
         "--recognise-workers",
-        "8",
+        "48",
+        "--limits-sessions",
+        "64",
         "--recognise-warm",
         "2",
     ])
@@ -68,27 +71,29 @@ fn server() -> Result<Server> {
 fn come_and_go(cycles: usize) -> Result<()> {
     let server = server()?;
     let cycle = Cycle {
-        at_once: 6,
-        speaks: Span::from_millis(1_500),
+        at_once: 8,
+        speaks: Span::from_millis(1_200),
         talk: material::talk()?,
     };
     let clock = Clock::new();
     let began = clock.now();
+    let first = soak::at_rest(&server, None)?;
+    tell("before anyone came", first);
     soak::cycles(&server, &cycle, ROUND.min(cycles))?;
-    let before = soak::at_rest(&server, None)?;
+    let before = soak::at_rest(&server, Some(first))?;
     tell("warm", before);
     let mut done = 0;
     while done < cycles {
         let round = ROUND.min(cycles - done);
         soak::cycles(&server, &cycle, round)?;
         done += round;
-        let held = soak::at_rest(&server, Some(before))?;
+        let held = soak::at_rest(&server, Some(first))?;
         tell(
             &format!("{done} cycles, {:.0} s", (clock.now() - began).secs_f64()),
             held,
         );
     }
-    let after = soak::at_rest(&server, Some(before))?;
+    let after = soak::at_rest(&server, Some(first))?;
     judge("coming and going", before, after)
 }
 

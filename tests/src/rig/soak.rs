@@ -16,6 +16,15 @@ use super::whip;
 /// let go after ten seconds of rest.
 const PATIENCE: Span = Span::from_secs(30);
 
+/// Threads that the runtime makes when it first needs them and keeps, whoever comes: two for reading and writing.
+const MOST_IDLE_THREADS: usize = 2;
+
+/// Recogniser processes that are kept ready, and as many of those that come back. Each takes two threads that
+/// listen to it, and three pipes.
+pub const WARM: usize = 2;
+const THREADS_PER_WORKER: usize = 2;
+const DESCRIPTORS_PER_WORKER: usize = 3;
+
 /// What is done over and over.
 pub struct Cycle {
     /// How many callers are there at a time.
@@ -83,9 +92,10 @@ fn speak(callers: &mut Callers, now: Moment, cycle: &Cycle, one: &mut Speaking) 
     Ok(now - since >= cycle.speaks)
 }
 
-/// What the server holds once it has come to rest: when the same threads, descriptors and worker processes were there
-/// for a second and, if `like` is given, no more of them than there. Errors: it does not come to rest.
-pub fn at_rest(server: &Server, like: Option<Held>) -> Result<Held> {
+/// What the server holds once it has come to rest: the same threads, descriptors and worker processes for a second and,
+/// if it held `at_first` before anyone came, no more of them than then but for [`WARM`] workers more, and what each of
+/// them takes. Errors: it does not come to rest.
+pub fn at_rest(server: &Server, at_first: Option<Held>) -> Result<Held> {
     let clock = Clock::new();
     let mut idle = Callers::new(clock)?;
     let end = clock.now() + PATIENCE;
@@ -99,15 +109,17 @@ pub fn at_rest(server: &Server, like: Option<Held>) -> Result<Held> {
             since = clock.now();
         }
         held = now;
-        let fits = like.is_none_or(|like| {
-            held.threads <= like.threads && held.descriptors <= like.descriptors && held.children <= like.children
+        let fits = at_first.is_none_or(|first| {
+            held.threads <= first.threads + MOST_IDLE_THREADS + WARM * THREADS_PER_WORKER
+                && held.descriptors <= first.descriptors + WARM * DESCRIPTORS_PER_WORKER
+                && held.children <= first.children + WARM
         });
         if fits && clock.now() - since >= Span::from_secs(1) {
             return Ok(held);
         }
         ensure!(
             clock.now() < end,
-            "the server does not come to rest: it holds {held:?}, and at first held {like:?}"
+            "something is left behind: the server holds {held:?}, and before anyone came {at_first:?}"
         );
     }
 }
