@@ -80,7 +80,11 @@ fn speak(callers: &mut Callers, now: Moment, cycle: &Cycle, one: &mut Speaking) 
     let caller = callers.caller(one.number)?;
     ensure!(!caller.closed, "the server cut a caller off");
     let Some(since) = one.since else {
-        ensure!(now - one.asked < PATIENCE, "a caller does not get in");
+        let connected = caller.connected.is_some();
+        ensure!(
+            now - one.asked < PATIENCE,
+            "a caller does not get in: connected is {connected}, and the channel does not open"
+        );
         one.since = caller.open.then_some(now);
         return Ok(false);
     };

@@ -140,8 +140,9 @@ impl Pool {
         self.restock(&mut state);
         self.grab(state)
     }
-    /// A worker comes back from its session, in step and alive. It is kept while fewer than twice the spare ones are idle or on their way:
-    /// so a rush of people does not hold its memory for ever, and a steady coming and going starts no processes.
+    /// A worker comes back from its session, in step and alive. It is kept while fewer than twice the spare ones are idle
+    /// or on their way: so a rush of people does not hold its memory for ever, and a steady coming and going starts no
+    /// processes.
     pub(super) fn give_back(&self, worker: Worker) {
         let mut state = self.state();
         if state.idle.len() + state.starting >= 2 * self.inner.config.spare.max(1) {
