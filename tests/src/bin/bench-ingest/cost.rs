@@ -170,6 +170,8 @@ pub(crate) fn many() -> Result<Value> {
     let (sound, picture) = load::dummies();
     let clock = Clock::new();
     let mut server = Server::start(Work::Bare)?;
+    // Its first answer comes when it is up.
+    server.counted()?;
     let empty = process::held(server.pid())?;
     let mut load = Load::new(clock)?;
     let began = clock.now();
