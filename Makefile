@@ -19,7 +19,7 @@ export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
-.PHONY: help setup setup-test web run test check eval bench-latency clean
+.PHONY: help setup setup-test web run test check eval bench-latency bench-graph bench-ingest soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,23 @@ bench-latency: setup-test web ## a flash and a click, felt in a real page, besid
 	@echo "bench-latency: building and running (optimised)"
 	@cargo run --release --locked -p hearsight-tests --bin bench-latency -- $(ARGS)
 	@$(took) >&2
+
+bench-graph: setup ## one hop through a link, beside a tokio channel and a GStreamer queue
+	@echo "bench-graph: building and running (optimised)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-graph -- $(ARGS)
+	@$(took) >&2
+
+bench-ingest: setup ## what a session costs beside bare decoding, how soon it stands, and how many there may be
+	@echo "bench-ingest: building and running (optimised; about four minutes)"
+	@cargo build --release --locked --workspace --bin hearsight
+	@cargo run --release --locked -p hearsight-tests --bin bench-ingest -- $(ARGS)
+	@$(took) >&2
+
+soak: setup ## 1,000 sessions that come and go, and an hour of two that stay: nothing may be left behind
+	@echo "soak: building and running (optimised; an hour and a half)"
+	@cargo build --release --locked --workspace --bin hearsight
+	@cargo run --release --locked -p hearsight-tests --bin soak -- $(ARGS)
+	@$(took)
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)
 	@echo "clean: removing build outputs"

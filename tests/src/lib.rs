@@ -22,4 +22,6 @@ mod replay;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod tidy;

@@ -2,8 +2,13 @@
 
 pub mod browser;
 pub mod pulse;
+pub mod callers;
+pub mod material;
+pub mod process;
 pub mod server;
+pub mod soak;
 pub mod sound;
+pub mod whip;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -56,18 +56,22 @@ const KEPT_TO: [(&str, &[&str], &str); 13] = [
         &["hearsight-shaders"],
         "where memory lives is in the type, and uploads are visible stages",
     ),
-    ("str0m", &["hearsight"], "the wire is the roof's"),
+    (
+        "str0m",
+        &["hearsight", "hearsight-tests"],
+        "the wire is the roof's; benches load it with callers of their own",
+    ),
     ("webrtc", &["hearsight"], "the wire is the roof's"),
     (
         "ffmpeg-next",
-        &["hearsight-codecs"],
-        "codecs are behind one room's door",
+        &["hearsight-codecs", "hearsight-tests"],
+        "codecs are behind one room's door; a bench compares with the bare decoder",
     ),
     ("opus", &["hearsight-codecs"], "codecs are behind one room's door"),
     (
         "gstreamer",
-        &["hearsight-codecs"],
-        "files and cameras come in behind the codecs' door",
+        &["hearsight-codecs", "hearsight-tests"],
+        "files and cameras come in behind the codecs' door; a bench compares our links with its queue",
     ),
     ("cpal", &["hearsight"], "the microphone is the roof's"),
     ("alsa", &["hearsight"], "the microphone is the roof's"),
@@ -84,7 +88,7 @@ const KEPT_TO: [(&str, &[&str], &str); 13] = [
 const SPOKEN_IN: [(&str, &[&str], &str); 6] = [
     (
         "str0m",
-        &["apps/hearsight/src/ingest"],
+        &["apps/hearsight/src/ingest", "tests/src/rig/callers"],
         "behind one seam, so that it can be replaced",
     ),
     (
@@ -470,6 +474,9 @@ fn what_continuous_integration_runs_is_what_people_run() {
         "web",
         "eval",
         "bench-latency",
+        "bench-graph",
+        "bench-ingest",
+        "soak",
         "clean",
         "help",
     ] {

@@ -258,6 +258,14 @@ impl Graph {
             node.deliver(now);
         }
     }
+    /// [`Graph::run`] and [`Graph::deliver`] in one, for a node whose slices cost nothing; `ended` says when it delivers.
+    pub fn step(&self, id: NodeId, now: Moment, ended: impl FnOnce() -> Moment) -> Option<Span> {
+        let mut node = self.node(id)?;
+        let cost = node.run(now)?;
+        self.slots[id.0].set_timer(node.timer());
+        node.deliver(ended());
+        Some(cost)
+    }
     /// Tells a node, and the meter, how long its slice took.
     pub fn took(&self, id: NodeId, cost: Span) {
         self.meter.slice(self.name(id), cost);

@@ -34,17 +34,51 @@ impl Keep {
     }
 }
 
-struct Entry<T> {
+/// When a signal was pushed, and under which epoch.
+#[derive(Clone, Copy)]
+struct Since {
     pushed: Moment,
     epoch: u32,
-    signal: Signal<T>,
+}
+
+/// Signals in the order of pushing. What is known about each lies beside it, not around it: so a signal is copied once
+/// on its way in and once on its way out.
+struct Entries<T> {
+    signals: VecDeque<Signal<T>>,
+    since: VecDeque<Since>,
+}
+
+impl<T> Entries<T> {
+    fn push(&mut self, since: Since, signal: Signal<T>) {
+        self.signals.push_back(signal);
+        self.since.push_back(since);
+    }
+    fn pop(&mut self) -> Option<Signal<T>> {
+        self.since.pop_front();
+        self.signals.pop_front()
+    }
+    /// The first signal, when it is a unit, and how long it has been there.
+    fn first_unit(&self) -> Option<(&T, Since)> {
+        match (self.signals.front()?, self.since.front()?) {
+            (Signal::Item(unit), since) => Some((&unit.item, *since)),
+            _ => None,
+        }
+    }
+    fn len(&self) -> usize {
+        self.signals.len()
+    }
+    fn is_empty(&self) -> bool {
+        self.signals.is_empty()
+    }
 }
 
 struct Queue<T> {
     /// Losses before the first entry, one for each stage and reason.
     holes: Vec<Gap>,
-    entries: VecDeque<Entry<T>>,
+    entries: Entries<T>,
     items: usize,
+    /// The most there ever were.
+    deepest: usize,
     /// Something that later units refer to is gone: drop until an entry point.
     broken: bool,
     ended: bool,
@@ -63,8 +97,12 @@ impl<T: Flow> Link<T> {
     pub fn new(into: &'static str, keep: Keep, meter: Meter) -> Link<T> {
         let queue = Queue {
             holes: Vec::new(),
-            entries: VecDeque::new(),
+            entries: Entries {
+                signals: VecDeque::new(),
+                since: VecDeque::new(),
+            },
             items: 0,
+            deepest: 0,
             broken: false,
             ended: false,
         };
@@ -77,6 +115,7 @@ impl<T: Flow> Link<T> {
     }
 
     /// Adds a signal under the session's present `epoch`. Never waits; may lose what the link does not keep.
+    #[inline]
     pub fn push(&self, now: Moment, epoch: u32, signal: Signal<T>) {
         let mut queue = self.lock();
         if queue.ended {
@@ -92,10 +131,7 @@ impl<T: Flow> Link<T> {
                 queue.items += 1;
             }
             Signal::Gap(gap) => {
-                if let Some(Entry {
-                    signal: Signal::Gap(last),
-                    ..
-                }) = queue.entries.back_mut()
+                if let Some(Signal::Gap(last)) = queue.entries.signals.back_mut()
                     && (last.stage, last.why) == (gap.stage, gap.why)
                 {
                     last.count = last.count.saturating_add(gap.count);
@@ -106,26 +142,25 @@ impl<T: Flow> Link<T> {
             // Flushing travels by epoch, timers by the host: neither is queued.
             Signal::Timer | Signal::Flush(_) => return,
         }
-        queue.entries.push_back(Entry {
-            pushed: now,
-            epoch,
-            signal,
-        });
+        queue.entries.push(Since { pushed: now, epoch }, signal);
         while queue.entries.len() > MOST {
             self.drop_front(&mut queue, Lost::TooOld);
         }
-        self.meter.depth(self.into, queue.items);
+        if queue.items > queue.deepest {
+            queue.deepest = queue.items;
+            self.meter.depth(self.into, queue.items);
+        }
     }
 
     /// Takes the next signal. Units that waited too long or belong to an epoch before `epoch` are lost instead.
+    #[inline]
     pub fn pop(&self, now: Moment, epoch: u32) -> Option<Signal<T>> {
         let mut queue = self.lock();
-        while let Some(front) = queue.entries.front() {
-            if front.epoch != epoch && matches!(front.signal, Signal::Item(_)) {
+        while let Some((_, since)) = queue.entries.first_unit() {
+            if since.epoch != epoch {
                 self.drop_front(&mut queue, Lost::Refused);
             } else if let Keep::Recent(span) = self.keep
-                && matches!(front.signal, Signal::Item(_))
-                && now - front.pushed > span
+                && now - since.pushed > span
             {
                 self.drop_front(&mut queue, Lost::TooOld);
             } else {
@@ -135,9 +170,8 @@ impl<T: Flow> Link<T> {
         if let Some(gap) = queue.holes.pop() {
             return Some(Signal::Gap(gap));
         }
-        let entry = queue.entries.pop_front()?;
-        queue.items -= usize::from(matches!(entry.signal, Signal::Item(_)));
-        Some(entry.signal)
+        queue.items -= usize::from(queue.entries.first_unit().is_some());
+        queue.entries.pop()
     }
 
     /// Whether a pop would give something.
@@ -154,10 +188,12 @@ impl<T: Flow> Link<T> {
         self.keep
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     fn make_room(&self, queue: &mut Queue<T>, now: Moment) {
         match self.keep {
             Keep::Latest => {
@@ -166,7 +202,12 @@ impl<T: Flow> Link<T> {
                 }
             }
             Keep::Recent(span) => {
-                while queue.entries.front().is_some_and(|front| now - front.pushed > span) {
+                while queue
+                    .entries
+                    .since
+                    .front()
+                    .is_some_and(|since| now - since.pushed > span)
+                {
                     self.drop_front(queue, Lost::TooOld);
                 }
             }
@@ -182,20 +223,17 @@ impl<T: Flow> Link<T> {
 
     /// Drops the first entry, and with it all that can't be read without it.
     fn drop_front(&self, queue: &mut Queue<T>, why: Lost) {
-        let Some(entry) = queue.entries.pop_front() else { return };
-        match entry.signal {
-            Signal::Gap(gap) => hole(&mut queue.holes, gap),
-            Signal::End => queue.entries.push_front(entry),
+        match queue.entries.signals.front() {
+            None | Some(Signal::End) => return,
+            Some(_) => {}
+        }
+        match queue.entries.pop() {
+            Some(Signal::Gap(gap)) => hole(&mut queue.holes, gap),
             _ => {
                 queue.items -= 1;
                 self.count(queue, why);
-                while let Some(Entry {
-                    signal: Signal::Item(next),
-                    ..
-                }) = queue.entries.front()
-                    && !next.item.entry()
-                {
-                    queue.entries.pop_front();
+                while queue.entries.first_unit().is_some_and(|(next, _)| !next.entry()) {
+                    queue.entries.pop();
                     queue.items -= 1;
                     self.count(queue, why);
                 }
@@ -224,18 +262,11 @@ impl<T: Flow> Link<T> {
             why: Lost::TooOld,
             count: 1,
         };
-        match queue.entries.back_mut() {
-            Some(Entry {
-                signal: Signal::Gap(last),
-                ..
-            }) if (last.stage, last.why) == (gap.stage, gap.why) => {
+        match queue.entries.signals.back_mut() {
+            Some(Signal::Gap(last)) if (last.stage, last.why) == (gap.stage, gap.why) => {
                 last.count = last.count.saturating_add(1);
             }
-            Some(_) => queue.entries.push_back(Entry {
-                pushed: now,
-                epoch,
-                signal: Signal::Gap(gap),
-            }),
+            Some(_) => queue.entries.push(Since { pushed: now, epoch }, Signal::Gap(gap)),
             None => hole(&mut queue.holes, gap),
         }
     }

@@ -1,6 +1,6 @@
 //! One node of a graph: a stage or engine between its link and its readers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crate::epoch::Epoch;
 use crate::link::Link;
@@ -10,34 +10,37 @@ use crate::stage::{Engine, Fault, Lost, Outbox, Signal, Stage, Wake};
 use crate::stamped::Mark;
 use crate::time::{Moment, Span};
 
-/// The readers of one outlet.
+/// The readers of one outlet: a list that only grows, so that a push takes no lock.
 pub(crate) struct Fan<T> {
-    links: Mutex<Vec<Arc<Link<T>>>>,
+    link: OnceLock<Arc<Link<T>>>,
+    others: OnceLock<Box<Fan<T>>>,
 }
 
 impl<T> Default for Fan<T> {
     fn default() -> Fan<T> {
         Fan {
-            links: Mutex::new(Vec::new()),
+            link: OnceLock::new(),
+            others: OnceLock::new(),
         }
     }
 }
 
 impl<T: Flow> Fan<T> {
     pub(crate) fn join(&self, link: Arc<Link<T>>) {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        if let Err(link) = self.link.set(link) {
+            self.others.get_or_init(Box::default).join(link);
+        }
     }
 }
 
 impl<T: Flow + Clone> Fan<T> {
+    #[inline]
     pub(crate) fn push(&self, now: Moment, epoch: u32, signal: Signal<T>) {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((last, others)) = links.split_last() {
-            for link in others {
-                link.push(now, epoch, signal.clone());
-            }
-            last.push(now, epoch, signal);
+        let Some(link) = self.link.get() else { return };
+        if let Some(others) = self.others.get() {
+            others.push(now, epoch, signal.clone());
         }
+        link.push(now, epoch, signal);
     }
 }
 
@@ -92,6 +95,7 @@ where
         }
     }
 
+    #[inline]
     fn next(&mut self, now: Moment) -> Option<Signal<E::In>> {
         let epoch = self.work.epoch.number();
         if epoch != self.epoch {
@@ -202,6 +206,7 @@ pub(crate) struct Quick<S>(pub(crate) S);
 impl<S: Stage> Engine for Quick<S> {
     type In = S::In;
     type Out = S::Out;
+    #[inline]
     fn run(&mut self, now: Moment, signal: Signal<S::In>, out: &mut Outbox<S::Out>) -> Result<Wake, Fault> {
         Ok(self.0.step(now, signal, out))
     }

@@ -180,10 +180,12 @@ impl<T> Default for Outbox<T> {
 
 impl<T> Outbox<T> {
     /// Passes a unit on.
+    #[inline]
     pub fn put(&mut self, item: Stamped<T>) {
         self.signals.push(Signal::Item(item));
     }
     /// Passes on a gap that came in.
+    #[inline]
     pub fn pass(&mut self, gap: Gap) {
         self.signals.push(Signal::Gap(gap));
     }
@@ -210,6 +212,7 @@ impl<T> Outbox<T> {
         &self.signals
     }
     /// Takes out what was put so far.
+    #[inline]
     pub fn drain(&mut self) -> impl Iterator<Item = Signal<T>> + '_ {
         self.signals.drain(..)
     }

@@ -47,20 +47,30 @@ impl Mark {
     }
 }
 
+/// No stamp yet. Half the size of an option, and the envelope is moved at every hop.
+const NEVER: Moment = Moment::from_nanos(i64::MIN);
+
 /// One chain of stamps. Segments are differences of neighbours, so they sum to the whole by construction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trail {
-    marks: [Option<Moment>; Mark::ALL.len()],
+    marks: [Moment; Mark::ALL.len()],
+}
+
+impl Default for Trail {
+    fn default() -> Trail {
+        let marks = [NEVER; Mark::ALL.len()];
+        Trail { marks }
+    }
 }
 
 impl Trail {
     /// Records that the unit passed `mark` at `now`. A later stamp of the same mark replaces the earlier.
     pub fn stamp(&mut self, mark: Mark, now: Moment) {
-        self.marks[mark as usize] = Some(now);
+        self.marks[mark as usize] = now;
     }
     /// When it passed `mark`, if it has.
     pub fn at(&self, mark: Mark) -> Option<Moment> {
-        self.marks[mark as usize]
+        Some(self.marks[mark as usize]).filter(|at| *at != NEVER)
     }
     /// The segments from `born` on, in path order. A mark that was never passed has no segment: its time
     /// belongs to the next. The spans sum exactly to `last mark − born`.

@@ -169,13 +169,11 @@ impl Life {
         }
     }
 
-    /// One step of a quick node.
+    /// One step of a quick node; false when it had nothing to do.
     fn step(&self, node: NodeId, now: Moment) -> bool {
-        match catch_unwind(AssertUnwindSafe(|| self.graph.run(node, now))) {
-            Ok(ran) => {
-                self.graph.deliver(node, self.clock.now());
-                ran.is_some()
-            }
+        let step = || self.graph.step(node, now, || self.clock.now());
+        match catch_unwind(AssertUnwindSafe(step)) {
+            Ok(ran) => ran.is_some(),
             Err(_) => {
                 self.stop(node);
                 true
@@ -198,7 +196,7 @@ impl Life {
             busy = false;
             for node in self.graph.nodes().filter(|node| self.graph.lane(*node) == Lane::Quick) {
                 let now = self.clock.now();
-                while self.graph.due(node, now) && self.step(node, now) {
+                while self.step(node, now) {
                     busy = true;
                     for reader in self.graph.feeds(node) {
                         if self.graph.lane(*reader) != Lane::Quick {

@@ -16,7 +16,8 @@ use super::workers::{Memory, Worker};
 pub struct Config {
     /// Workers altogether, at most: each holds about 100 MB, almost all of it its own, and up to 120 in use.
     pub most: usize,
-    /// Warm workers kept for whoever comes next, and for one that must be replaced.
+    /// Warm workers kept for whoever comes next, and for one that must be replaced; up to twice as many of those that come
+    /// back.
     pub spare: usize,
     /// Loading the model takes half a second; a busy machine needs more.
     pub start: Span,
@@ -159,9 +160,15 @@ impl Pool {
         self.restock(&mut state);
         self.grab(state)
     }
-    /// A worker comes back from its session, in step and alive.
+    /// A worker comes back from its session, in step and alive. It is kept while fewer than twice the spare ones are idle
+    /// or on their way: so a rush of people does not hold its memory for ever, and a steady coming and going starts no
+    /// processes.
     pub(super) fn give_back(&self, worker: Worker) {
         let mut state = self.state();
+        if state.idle.len() + state.starting >= 2 * self.inner.config.spare.max(1) {
+            drop(state);
+            return self.discard(worker);
+        }
         state.taken.remove(&worker.pid());
         state.idle.push(worker);
         drop(state);
