@@ -4,6 +4,7 @@ pub mod browser;
 pub mod pulse;
 pub mod server;
 pub mod sound;
+pub mod talk;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

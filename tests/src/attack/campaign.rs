@@ -1,0 +1,191 @@
+//! A campaign: one server, one witness that gives the talk round after round, and other attacks in each round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use hearsight::demo::score;
+use hearsight::demo::talk::Talk;
+use hearsight_core::time::Span;
+use hearsight_live::clock::Clock;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::relay::{Path, Relay};
+use super::vitals::Vitals;
+use super::witness::{Round, Witness};
+use super::{Attack, ELSEWHERE, PATIENCE, Toll, Victim, http, pace};
+use crate::fuzz::seeds;
+use crate::rig::server::Server;
+
+/// From the connection to the first word, so that the clocks are compared.
+const LEAD: Span = Span::from_secs(1);
+
+/// Sessions that half-open ones and peers may hold, and seconds until a half-open one is forgotten.
+const SESSIONS: usize = 8;
+const CONNECT_S: usize = 2;
+
+/// After a campaign every place must be free again within this: a peer that vanished is noticed after 15 s.
+const FREED: Duration = Duration::from_secs(25);
+
+/// What one round was like.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was going on, and what became of it.
+    pub attacks: Vec<(Attack, Toll)>,
+    /// What the witness experienced.
+    pub witness: Round,
+    /// Word errors, and words said.
+    pub errors: (usize, usize),
+    /// The server at the end of the round, and its processor time in it, in cores.
+    pub vitals: Vitals,
+    /// Its share of the processors in the round, 1 being one core.
+    pub cores: f64,
+    /// Whether `/healthz` was answered during the attack.
+    pub healthy: bool,
+}
+
+/// Everything that a campaign brought to light.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Round by round.
+    pub rounds: Vec<Outcome>,
+    /// Panics that the server wrote to its standard error, caught or not.
+    pub panics: usize,
+    /// Whether it let as many sessions in afterwards as before.
+    pub places_free: bool,
+    /// When all was over.
+    pub after: Vitals,
+}
+
+/// Gives the talk once for each of `rounds`, under that round's attacks. Errors: the witness or the server did not survive.
+pub fn run(talk: Talk, rounds: &[Vec<Attack>], seed: u64) -> anyhow::Result<Verdict> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("campaign")
+        .enable_all()
+        .build()?;
+    let (sessions, connect) = (SESSIONS.to_string(), CONNECT_S.to_string());
+    let server = Server::start(&[
+        "--limits-sessions",
+        &sessions,
+        "--limits-connect-s",
+        &connect,
+        "--recognise-workers",
+        &sessions,
+    ])?;
+    runtime.block_on(campaign(&server, talk, rounds, seed))
+}
+
+async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64) -> anyhow::Result<Verdict> {
+    let http = server.address()?;
+    let relay = Relay::start(http, "witness", Path::Faithful).await?;
+    let clock = Clock::new();
+    let witness = Witness::dial(&relay.url, clock).await?;
+    let start = clock.now() + LEAD;
+    let (span, script) = (talk.span(), score::words_from_text(talk.script().unwrap_or_default()));
+    let count = u32::try_from(rounds.len())?;
+    let mut testimony = JoinSet::new();
+    testimony.spawn(witness.testify(talk, count, start));
+
+    let (mut before, mut seen) = (Vitals::of(server.pid())?, Vec::new());
+    for (number, attacks) in (0..).zip(rounds) {
+        let end = start + span * (number + 1);
+        let end = Instant::from_std(clock.instant_from_moment(end));
+        let battle = battle(http, &relay, attacks, seed + number as u64, end);
+        let (tolls, healthy) = tokio::select! {
+            fought = battle => fought,
+            Some(ended) = testimony.join_next() => {
+                ended??;
+                anyhow::bail!("the witness ended early");
+            }
+        };
+        let vitals = Vitals::of(server.pid()).context("the server is gone")?;
+        let cores = (vitals.cpu_s - before.cpu_s) / span.secs_f64();
+        before = vitals;
+        seen.push((tolls, healthy, vitals, cores));
+    }
+    let told = testimony.join_next().await.context("no witness")???;
+    ensure!(told.len() == seen.len(), "a round is missing");
+    let outcomes = told.into_iter().zip(seen);
+    let rounds = outcomes.map(|(witness, (attacks, healthy, vitals, cores))| Outcome {
+        errors: (score::errors(&script, &witness.words), script.len()),
+        attacks,
+        witness,
+        vitals,
+        cores,
+        healthy,
+    });
+    Ok(Verdict {
+        rounds: rounds.collect(),
+        places_free: places_free(server).await,
+        panics: server.panics(),
+        after: Vitals::of(server.pid()).context("the server is gone")?,
+    })
+}
+
+/// Runs attacks until `end`. Answers with what became of them, and whether the server called itself well meanwhile.
+async fn battle(
+    http: std::net::SocketAddr,
+    relay: &Relay,
+    attacks: &[Attack],
+    seed: u64,
+    end: Instant,
+) -> (Vec<(Attack, Toll)>, bool) {
+    let (stop, over) = watch::channel(false);
+    let victim = Victim {
+        http,
+        tap: Arc::clone(&relay.tap),
+        over,
+    };
+    let (mut tolls, mut fighting) = (Vec::new(), JoinSet::new());
+    for attack in attacks {
+        let toll = Toll::default();
+        tolls.push((*attack, toll.clone()));
+        fighting.spawn(attack.run(victim.clone(), seed, toll));
+    }
+    let mut asking = pace(Duration::from_secs(1));
+    let mut healthy = true;
+    loop {
+        tokio::select! {
+            _ = asking.tick() => healthy &= http::healthy(&victim).await,
+            () = sleep_until(end) => break,
+        }
+    }
+    stop.send_replace(true);
+    // Peers say goodbye; whoever has no manners is dropped.
+    let goodbyes = async { while fighting.join_next().await.is_some() {} };
+    let _ = timeout(Duration::from_millis(500), goodbyes).await;
+    fighting.abort_all();
+    (tolls, healthy)
+}
+
+/// Whether, soon, as many offers are taken again as there are places.
+async fn places_free(server: &Server) -> bool {
+    let attempt = async {
+        let Ok(http) = server.address() else { return false };
+        let Some(offer) = seeds::of("offer").into_iter().next() else {
+            return false;
+        };
+        let mut again = pace(Duration::from_millis(500));
+        loop {
+            again.tick().await;
+            let mut taken = Vec::new();
+            while taken.len() < SESSIONS
+                && let Ok(answer) = http::request(ELSEWHERE, http, "POST", "/whip/after", &offer).await
+                && answer.status == 201
+            {
+                taken.extend(answer.header("location").map(str::to_owned));
+            }
+            let all = taken.len() == SESSIONS;
+            for session in taken {
+                let _ = http::request(ELSEWHERE, http, "DELETE", &session, &[]).await;
+            }
+            if all {
+                return true;
+            }
+        }
+    };
+    timeout(FREED + PATIENCE, attempt).await.unwrap_or(false)
+}

@@ -1,0 +1,231 @@
+//! Peers that connect properly and then send what nobody should.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearsight::demo::scene::Scene;
+use hearsight::send::{self, Heard, Publisher};
+use hearsight_codecs::encode::{H264Config, H264Encoder};
+use hearsight_core::media::{Codec, Packet};
+use hearsight_core::stamped::Stamped;
+use hearsight_core::time::{MediaTime, Span};
+use hearsight_live::clock::Clock;
+use tokio::sync::mpsc;
+
+use super::relay::{Path, Relay};
+use super::{PATIENCE, Toll, Victim, pace};
+use crate::fuzz::{mutate, seeds, targets};
+
+/// Sizes that a hostile stream jumps between: tiny, usual, upright and the largest there is a level for.
+const SIZES: [(u32, u32); 6] = [(64, 48), (1280, 720), (320, 240), (720, 1280), (1920, 1080), (3840, 2160)];
+
+/// Units of a stream that are sent before another is chosen.
+const STRETCH: usize = 24;
+
+/// Dials until it may come in.
+pub(super) async fn dial(url: &str, clock: Clock, toll: &Toll) -> (Publisher, mpsc::Receiver<Heard>) {
+    let mut again = pace(Duration::from_millis(500));
+    loop {
+        again.tick().await;
+        let config = send::Config {
+            url: url.to_owned(),
+            timeout: Span::from_duration(PATIENCE),
+            ..send::Config::default()
+        };
+        match Publisher::dial(config, clock).await {
+            Ok(connected) => return connected,
+            Err(_) => toll.refused(),
+        }
+    }
+}
+
+/// What a hostile peer sends.
+trait Menu {
+    /// The next unit, and how long after the one before.
+    fn next(&mut self) -> (Codec, Vec<u8>);
+    /// Between two units.
+    const PERIOD: Duration;
+}
+
+/// Connects, sends, and connects again when thrown out.
+async fn serve(victim: &Victim, url: &str, mut menu: impl Menu, toll: Toll) {
+    let clock = Clock::new();
+    loop {
+        let (publisher, mut heard) = tokio::select! {
+            connected = dial(url, clock, &toll) => connected,
+            () = victim.over() => return,
+        };
+        let mut pace = pace(menu_period(&menu));
+        let start = clock.now();
+        loop {
+            tokio::select! {
+                () = victim.over() => {
+                    publisher.close().await;
+                    return;
+                }
+                news = heard.recv() => match news {
+                    Some(Heard::Gone(_)) | None => break,
+                    Some(_) => toll.taken(),
+                },
+                _ = pace.tick() => {
+                    let (codec, payload) = menu.next();
+                    let now = clock.now();
+                    let unit = Stamped::new(
+                        MediaTime::ZERO + (now - start),
+                        now,
+                        Packet { codec, payload: Arc::from(payload), key: false, missing: 0 },
+                    );
+                    let sent = match codec {
+                        Codec::H264 => publisher.video(unit).await,
+                        Codec::Opus => publisher.audio(unit).await,
+                    };
+                    toll.sent();
+                    if sent.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        publisher.close().await;
+    }
+}
+
+fn menu_period<M: Menu>(_: &M) -> Duration {
+    M::PERIOD
+}
+
+/// Thirty a second: damaged streams, pictures of ever other sizes, and RTP payloads that are no NAL units.
+pub(super) async fn pictures(victim: Victim, random: fastrand::Rng, toll: Toll) {
+    // Drawing and coding the largest takes long enough to hold a task up.
+    let prepared = tokio::task::spawn_blocking(sizes).await;
+    let mut streams = seeds::of("h264");
+    streams.extend(seeds::beside("h264"));
+    let menu = Pictures {
+        random,
+        streams,
+        sizes: prepared.unwrap_or_default(),
+        waiting: Vec::new(),
+    };
+    let url = format!("http://{}/whip/pictures", victim.http);
+    serve(&victim, &url, menu, toll).await;
+}
+
+/// One key picture of each of [`SIZES`].
+fn sizes() -> Vec<Vec<u8>> {
+    let coded = |(width, height)| {
+        let config = H264Config {
+            width,
+            height,
+            fps: 30,
+            bitrate: 1_000_000,
+            gop: 30,
+        };
+        let scene = Scene::new(width, height, Span::from_secs(4)).ok()?;
+        let coded = H264Encoder::new(config).ok()?.encode(&scene.picture(MediaTime::ZERO)).ok()?;
+        Some(AsRef::<[u8]>::as_ref(&*coded.payload).to_vec())
+    };
+    SIZES.into_iter().filter_map(coded).collect()
+}
+
+struct Pictures {
+    random: fastrand::Rng,
+    streams: Vec<Vec<u8>>,
+    sizes: Vec<Vec<u8>>,
+    /// Units of the stream under way, the next last.
+    waiting: Vec<Vec<u8>>,
+}
+
+impl Menu for Pictures {
+    const PERIOD: Duration = Duration::from_millis(33);
+
+    fn next(&mut self) -> (Codec, Vec<u8>) {
+        if let Some(unit) = self.waiting.pop() {
+            return (Codec::H264, unit);
+        }
+        let random = &mut self.random;
+        match random.u8(0..4) {
+            0 => {
+                // A type that RFC 6184 gives a structure (24 to 29), and noise in place of the structure.
+                let mut unit = vec![0, 0, 0, 1, 0x60 | random.u8(24..32)];
+                unit.extend((0..random.usize(0..900)).map(|_| random.u8(1..)));
+                self.waiting.push(unit);
+            }
+            1 => self.waiting.extend((0..STRETCH).filter_map(|_| random.choice(&self.sizes).cloned())),
+            _ => {
+                let stream = mutate::any(random, &self.streams);
+                let units = targets::units_from_annex_b(&stream);
+                self.waiting.extend(units.into_iter().take(STRETCH).map(<[u8]>::to_vec));
+                self.waiting.reverse();
+            }
+        }
+        (Codec::H264, self.waiting.pop().unwrap_or_default())
+    }
+}
+
+/// Fifty damaged packets a second.
+pub(super) async fn sound(victim: Victim, random: fastrand::Rng, toll: Toll) {
+    let url = format!("http://{}/whip/sound", victim.http);
+    let packets = opus_packets();
+    serve(&victim, &url, Sound { random, packets }, toll).await;
+}
+
+struct Sound {
+    random: fastrand::Rng,
+    packets: Vec<Vec<u8>>,
+}
+
+impl Menu for Sound {
+    const PERIOD: Duration = Duration::from_millis(20);
+
+    fn next(&mut self) -> (Codec, Vec<u8>) {
+        (Codec::Opus, mutate::any(&mut self.random, &self.packets))
+    }
+}
+
+/// The packets of the seeds, which stand behind a byte of length and one of time.
+fn opus_packets() -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    for seed in seeds::of("opus") {
+        let mut rest = &seed[..];
+        while let [length, _, tail @ ..] = rest {
+            let (packet, next) = tail.split_at((*length as usize).min(tail.len()));
+            packets.push(packet.to_vec());
+            rest = next;
+        }
+    }
+    packets
+}
+
+/// Good pictures and good sound over a path that damages datagrams: handshakes, media and reports alike.
+pub(super) async fn damaged_path(victim: Victim, seed: u64, toll: Toll) {
+    let Ok(relay) = Relay::start(victim.http, "damaged", Path::Damaging(seed)).await else {
+        return toll.refused();
+    };
+    let streams = seeds::of("h264");
+    let pictures: Vec<Vec<u8>> = streams
+        .first()
+        .map(|stream| targets::units_from_annex_b(stream).into_iter().map(<[u8]>::to_vec).collect())
+        .unwrap_or_default();
+    let menu = Good {
+        units: [pictures, opus_packets()],
+        turn: 0,
+    };
+    serve(&victim, &relay.url, menu, toll).await;
+}
+
+struct Good {
+    units: [Vec<Vec<u8>>; 2],
+    turn: usize,
+}
+
+impl Menu for Good {
+    const PERIOD: Duration = Duration::from_millis(10);
+
+    fn next(&mut self) -> (Codec, Vec<u8>) {
+        self.turn += 1;
+        let codec = if self.turn % 2 == 0 { Codec::H264 } else { Codec::Opus };
+        let of_kind = &self.units[self.turn % 2];
+        let unit = of_kind.get(self.turn / 2 % of_kind.len().max(1)).cloned();
+        (codec, unit.unwrap_or_default())
+    }
+}
