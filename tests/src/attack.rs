@@ -25,9 +25,6 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use relay::Tap;
 
-/// Where attackers that choose their address come from.
-pub const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-
 /// Nothing that an attacker waits for takes longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -36,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Victim {
     /// The server's HTTP listener.
     pub http: SocketAddr,
+    /// Where an attacker that can choose comes from.
+    from: IpAddr,
     /// What an eavesdropper on the witness's path has seen: the media socket's address and the witness's datagrams.
     tap: Arc<Tap>,
     /// Whether it is over.
@@ -130,8 +129,14 @@ impl Attack {
         Attack::DamagedPath,
     ];
 
+    /// The loopback address that is this attacker's own.
+    fn address(self) -> IpAddr {
+        Ipv4Addr::new(127, 0, 1, 1 + self as u8).into()
+    }
+
     /// Goes on until the victim says that it is over, or until dropped.
-    pub async fn run(self, victim: Victim, seed: u64, toll: Toll) {
+    pub async fn run(self, mut victim: Victim, seed: u64, toll: Toll) {
+        victim.from = self.address();
         let random = fastrand::Rng::with_seed(seed);
         match self {
             Attack::SlowHeaders => http::slow_headers(victim, toll).await,

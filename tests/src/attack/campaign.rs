@@ -1,5 +1,6 @@
 //! A campaign: one server, one witness that gives the talk round after round, and other attacks in each round.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::relay::{Path, Relay};
 use super::vitals::Vitals;
 use super::witness::{Round, Witness};
-use super::{Attack, ELSEWHERE, PATIENCE, Toll, Victim, http, pace};
+use super::{Attack, PATIENCE, Toll, Victim, http, pace};
 use crate::fuzz::seeds;
 use crate::rig::server::Server;
+
+/// Where the witness and those who look after it come from.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// From the connection to the first word, so that the clocks are compared.
 const LEAD: Span = Span::from_secs(1);
@@ -127,7 +131,7 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
 
 /// Runs attacks until `end`. Answers with what became of them, and whether the server called itself well meanwhile.
 async fn battle(
-    http: std::net::SocketAddr,
+    http: SocketAddr,
     relay: &Relay,
     attacks: &[Attack],
     seed: u64,
@@ -136,6 +140,7 @@ async fn battle(
     let (stop, over) = watch::channel(false);
     let victim = Victim {
         http,
+        from: HERE,
         tap: Arc::clone(&relay.tap),
         over,
     };
@@ -173,14 +178,14 @@ async fn places_free(server: &Server) -> bool {
             again.tick().await;
             let mut taken = Vec::new();
             while taken.len() < SESSIONS
-                && let Ok(answer) = http::request(ELSEWHERE, http, "POST", "/whip/after", &offer).await
+                && let Ok(answer) = http::request(HERE, http, "POST", "/whip/after", &offer).await
                 && answer.status == 201
             {
                 taken.extend(answer.header("location").map(str::to_owned));
             }
             let all = taken.len() == SESSIONS;
             for session in taken {
-                let _ = http::request(ELSEWHERE, http, "DELETE", &session, &[]).await;
+                let _ = http::request(HERE, http, "DELETE", &session, &[]).await;
             }
             if all {
                 return true;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 
 use super::stun::spoofed_request;
-use super::{ELSEWHERE, Toll, Victim, pace};
+use super::{Toll, Victim, pace};
 use crate::fuzz::{mutate, seeds};
 
 /// Datagrams a burst, and between bursts: 5,000 a second.
@@ -49,7 +49,7 @@ pub(super) async fn replays(victim: Victim, mut random: fastrand::Rng, toll: Tol
 async fn flood(victim: &Victim, toll: &Toll, mut next: impl FnMut() -> Vec<u8>) {
     let mut pace = pace(BURST.1);
     loop {
-        let Ok(socket) = UdpSocket::bind(SocketAddr::new(ELSEWHERE, 0)).await else {
+        let Ok(socket) = UdpSocket::bind(SocketAddr::new(victim.from, 0)).await else {
             return toll.refused();
         };
         for _ in 0..100 {

@@ -1,6 +1,6 @@
 //! HTTP: a small client that may come from any address, and requests that are slow or make no sense.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{ELSEWHERE, PATIENCE, Toll, Victim, pace};
+use super::{PATIENCE, Toll, Victim, pace};
 use crate::fuzz::mutate;
 
 /// Connections that a slow attacker holds at a time.
@@ -82,7 +82,7 @@ pub(super) async fn raw(from: IpAddr, to: SocketAddr, bytes: &[u8]) -> anyhow::R
 
 /// Whether the server says that it is well.
 pub(super) async fn healthy(victim: &Victim) -> bool {
-    let answer = request([127, 0, 0, 1].into(), victim.http, "GET", "/healthz", &[]).await;
+    let answer = request(Ipv4Addr::LOCALHOST.into(), victim.http, "GET", "/healthz", &[]).await;
     answer.is_ok_and(|answer| answer.status == 200)
 }
 
@@ -112,7 +112,7 @@ async fn slow(victim: Victim, toll: Toll, begin: &'static [u8]) {
         }
         let (victim, toll) = (victim.clone(), toll.clone());
         held.spawn(async move {
-            let Ok(mut stream) = connect(ELSEWHERE, victim.http).await else {
+            let Ok(mut stream) = connect(victim.from, victim.http).await else {
                 return toll.refused();
             };
             toll.sent();
@@ -158,7 +158,7 @@ pub(super) async fn odd_requests(victim: Victim, mut random: fastrand::Rng, toll
         if under_way.len() < SLOW {
             under_way.spawn(async move {
                 toll.sent();
-                match raw(ELSEWHERE, victim.http, &bytes).await {
+                match raw(victim.from, victim.http, &bytes).await {
                     Ok(answer) if answer.status < 400 => toll.taken(),
                     _ => toll.refused(),
                 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::http::request;
-use super::{ELSEWHERE, Toll, Victim, pace};
+use super::{Toll, Victim, pace};
 use crate::fuzz::{mutate, seeds};
 
 /// Fifty damaged offers a second. Some of them are still good, and are taken.
@@ -29,7 +29,7 @@ pub(super) async fn half_open(victim: Victim, toll: Toll) {
 
 async fn post(victim: &Victim, toll: &Toll, offer: &[u8]) {
     toll.sent();
-    match request(ELSEWHERE, victim.http, "POST", "/whip/attack", offer).await {
+    match request(victim.from, victim.http, "POST", "/whip/attack", offer).await {
         Ok(answer) if answer.status == 201 => toll.taken(),
         _ => toll.refused(),
     }

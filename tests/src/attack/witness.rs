@@ -1,6 +1,6 @@
 //! The witness: the project's own sender gives the talk over and over, collects its words and feels the latency.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -20,11 +20,12 @@ use tokio::time::{Instant, sleep_until};
 pub struct Round {
     /// The settled words that began in it.
     pub words: Vec<String>,
-    /// From the end of the words to their arrival, milliseconds, of settled and of provisional words.
+    /// From the end of the words to their arrival, milliseconds, of settled words.
     pub settled_ms: Vec<f64>,
-    pub(super) partial_ms: Vec<f64>,
-    /// Units that the server says it lost.
-    pub lost: u64,
+    /// The same of provisional words.
+    pub partial_ms: Vec<f64>,
+    /// Units that the server says it lost, by the stage that lost them.
+    pub lost: BTreeMap<String, u64>,
 }
 
 /// A session that goes on.
@@ -150,10 +151,10 @@ impl Account {
                     if settled { &mut round.settled_ms } else { &mut round.partial_ms }.push(felt);
                 }
             }
-            Ok(ToClient::Lost { count, at_us, .. }) => {
+            Ok(ToClient::Lost { stage, count, at_us, .. }) => {
                 let last = self.rounds.len() - 1;
                 let round = at_us.map_or(last, |at_us| self.round(at_us));
-                self.rounds[round].lost += u64::from(count);
+                *self.rounds[round].lost.entry(stage).or_default() += u64::from(count);
             }
             _ => {}
         }

@@ -150,7 +150,7 @@ pub fn h264(bytes: &[u8]) {
 
 fn whole(decoded: &Decoded, limits: h264::Config) {
     let (width, height) = (decoded.picture.width, decoded.picture.height);
-    assert!(width <= limits.max_width && height <= limits.max_height);
+    assert!(width.max(height) <= limits.long_side && width.min(height) <= limits.short_side);
     let planes = &decoded.picture.pixels;
     for (plane, (columns, rows)) in [
         (&planes.y, (width, height)),
