@@ -108,13 +108,15 @@ pub enum Attack {
     Pictures,
     /// A peer whose Opus packets are damaged.
     Sound,
+    /// A peer whose RTP and RTCP packets are damaged before they are encrypted: numbers, extensions, reports.
+    Packets,
     /// A peer on whose path every twentieth datagram is damaged.
     DamagedPath,
 }
 
 impl Attack {
     /// All of them.
-    pub const ALL: [Attack; 12] = [
+    pub const ALL: [Attack; 13] = [
         Attack::SlowHeaders,
         Attack::SlowBodies,
         Attack::OddRequests,
@@ -126,6 +128,7 @@ impl Attack {
         Attack::Channel,
         Attack::Pictures,
         Attack::Sound,
+        Attack::Packets,
         Attack::DamagedPath,
     ];
 
@@ -150,6 +153,7 @@ impl Attack {
             Attack::Channel => channel::flood(victim, random, toll).await,
             Attack::Pictures => media::pictures(victim, random, toll).await,
             Attack::Sound => media::sound(victim, random, toll).await,
+            Attack::Packets => media::packets(victim, random, toll).await,
             Attack::DamagedPath => media::damaged_path(victim, seed, toll).await,
         }
     }

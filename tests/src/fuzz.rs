@@ -17,21 +17,42 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// How many mutations `make test` tries: a second or two for the slow ones.
     pub tries: u32,
+    /// A folder of further seeds, where there are recordings beside the checkout.
+    pub beside: Option<&'static str>,
+}
+
+const fn target(name: &'static str, run: fn(&[u8]), tries: u32) -> Target {
+    let beside = None;
+    Target {
+        name,
+        run,
+        tries,
+        beside,
+    }
 }
 
 /// All of them.
 pub const TARGETS: [Target; 11] = [
-    Target { name: "offer", run: targets::offer, tries: 600 },
-    Target { name: "stun", run: targets::stun, tries: 50_000 },
-    Target { name: "messages", run: targets::messages, tries: 50_000 },
-    Target { name: "terminal", run: targets::terminal, tries: 10_000 },
-    Target { name: "timeline", run: targets::timeline, tries: 20_000 },
-    Target { name: "h264", run: targets::h264, tries: 400 },
-    Target { name: "opus", run: targets::opus, tries: 1_500 },
-    Target { name: "tape", run: targets::tape, tries: 10_000 },
-    Target { name: "settings", run: targets::settings, tries: 600 },
-    Target { name: "talk", run: targets::talk, tries: 2_000 },
-    Target { name: "worker", run: targets::worker, tries: 50_000 },
+    Target {
+        beside: Some("fuzz-seeds/sdp-corpus"),
+        ..target("offer", targets::offer, 600)
+    },
+    Target {
+        beside: Some("fuzz-seeds/stun-corpus"),
+        ..target("stun", targets::stun, 50_000)
+    },
+    Target {
+        beside: Some("h264"),
+        ..target("h264", targets::h264, 300)
+    },
+    target("opus", targets::opus, 1_500),
+    target("messages", targets::messages, 50_000),
+    target("terminal", targets::terminal, 10_000),
+    target("timeline", targets::timeline, 20_000),
+    target("tape", targets::tape, 10_000),
+    target("settings", targets::settings, 600),
+    target("talk", targets::talk, 2_000),
+    target("worker", targets::worker, 50_000),
 ];
 
 #[cfg(test)]
@@ -42,8 +63,9 @@ mod tests {
 
     /// Mutations of the seeds, and the seeds as they are.
     fn feed(target: &Target) {
-        let seeds = seeds::of(target.name);
+        let mut seeds = seeds::of(target.name);
         assert!(!seeds.is_empty(), "{} has no seeds", target.name);
+        seeds.extend(target.beside.map(seeds::beside).unwrap_or_default());
         for seed in &seeds {
             (target.run)(seed);
         }

@@ -470,6 +470,8 @@ fn what_continuous_integration_runs_is_what_people_run() {
         "web",
         "eval",
         "bench-latency",
+        "hostile",
+        "fuzz",
         "clean",
         "help",
     ] {

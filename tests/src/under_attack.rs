@@ -17,7 +17,13 @@ const ROUNDS: [&[Attack]; 4] = [
         Attack::SpoofedStun,
     ],
     &[Attack::BrokenOffers, Attack::HalfOpen, Attack::Replays],
-    &[Attack::Channel, Attack::Pictures, Attack::Sound, Attack::DamagedPath],
+    &[
+        Attack::Channel,
+        Attack::Pictures,
+        Attack::Sound,
+        Attack::Packets,
+        Attack::DamagedPath,
+    ],
 ];
 
 #[test]
@@ -27,18 +33,28 @@ fn the_witness_is_heard_through_every_attack_and_nothing_is_left_behind() {
     for round in &verdict.rounds {
         println!("{}", line(round));
     }
-    println!("panics {}, places free {}, {:?}", verdict.panics, verdict.places_free, verdict.after);
+    println!(
+        "panics {}, places free {}, {:?}",
+        verdict.panics, verdict.places_free, verdict.after
+    );
 
     let (undisturbed, disturbed) = verdict.rounds.split_first().unwrap();
     let (calm, said) = undisturbed.errors;
-    assert!(calm * 3 <= said, "the witness is not even understood in peace: {calm} of {said}");
+    assert!(
+        calm * 3 <= said,
+        "the witness is not even understood in peace: {calm} of {said}"
+    );
     for round in disturbed {
         for (attack, toll) in &round.attacks {
             assert!(toll.total() > 0, "{attack:?} did not take place");
         }
-        // A third of the words: on a machine shared with its attackers sound may come late now and then. The figures
-        // that bound it closely are those of `make hostile`.
-        assert!(round.errors.0 <= calm + said / 3, "the witness is no longer understood: {}", line(round));
+        // Every word counts a twentieth and more here, and on a machine shared with its attackers some sound comes late:
+        // half must be right. `make hostile` gives the whole talk under each attack and compares closely.
+        assert!(
+            2 * round.errors.0 <= said,
+            "the witness is no longer understood: {}",
+            line(round)
+        );
     }
     assert_eq!(verdict.panics, 0, "a panic, caught or not");
     assert!(verdict.places_free, "places are not given back");
@@ -46,7 +62,11 @@ fn the_witness_is_heard_through_every_attack_and_nothing_is_left_behind() {
 
 fn line(round: &Outcome) -> String {
     let (wrong, of) = round.errors;
-    let attacks: Vec<String> = round.attacks.iter().map(|(attack, toll)| format!("{attack:?} ({toll})")).collect();
+    let attacks: Vec<String> = round
+        .attacks
+        .iter()
+        .map(|(attack, toll)| format!("{attack:?} ({toll})"))
+        .collect();
     format!(
         "{wrong} of {of} words wrong, lost {:?}, {:.0} MiB, {:.2} cores, healthy {}: {}",
         round.witness.lost,

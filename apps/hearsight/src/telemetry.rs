@@ -13,7 +13,8 @@ pub fn start(log: &Log) {
     // The stacks below us log addresses and what strangers sent at their own discretion: only their errors are let
     // through. The receiving one warns of each odd line of an offer and quotes it; the sending one warns of what it then
     // does right by itself.
-    let quiet = ["str0m", "is", "dimpl", "sctp_proto", "rtc", "rtc_dtls", "webrtc"].map(|stack| format!("{stack}=error"));
+    let quiet =
+        ["str0m", "is", "dimpl", "sctp_proto", "rtc", "rtc_dtls", "webrtc"].map(|stack| format!("{stack}=error"));
     let filter = EnvFilter::new(format!("warn,{},{}", quiet.join(","), ours.join(",")));
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = fmt()

@@ -199,10 +199,7 @@ impl Decoder {
             .side_data(side_data::Type::MotionVectors)
             .map_or_else(MotionField::default, |data| motion::field_from_side_data(data.data()));
         let picture = libav::picture_from_frame(frame)?;
-        let (long, short) = (
-            picture.width.max(picture.height),
-            picture.width.min(picture.height),
-        );
+        let (long, short) = (picture.width.max(picture.height), picture.width.min(picture.height));
         let fits = long <= self.config.long_side && short <= self.config.short_side;
         fits.then_some(Decoded { picture, motion, key })
     }

@@ -42,10 +42,12 @@ pub struct Outcome {
     pub witness: Round,
     /// Word errors, and words said.
     pub errors: (usize, usize),
-    /// The server at the end of the round, and its processor time in it, in cores.
+    /// The server at the end of the round.
     pub vitals: Vitals,
-    /// Its share of the processors in the round, 1 being one core.
+    /// Processors that the server took in the round, without its recognisers, 1 being one core.
     pub cores: f64,
+    /// Processors that witness and attackers took: on one machine they disturb by that as well.
+    pub attackers_cores: f64,
     /// Whether `/healthz` was answered during the attack.
     pub healthy: bool,
 }
@@ -93,7 +95,8 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
     let mut testimony = JoinSet::new();
     testimony.spawn(witness.testify(talk, count, start));
 
-    let (mut before, mut seen) = (Vitals::of(server.pid())?, Vec::new());
+    let both = || anyhow::Ok([Vitals::of(server.pid())?, Vitals::of(std::process::id())?]);
+    let (mut before, mut seen) = (both()?, Vec::new());
     for (number, attacks) in (0..).zip(rounds) {
         let end = start + span * (number + 1);
         let end = Instant::from_std(clock.instant_from_moment(end));
@@ -105,10 +108,10 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
                 anyhow::bail!("the witness ended early");
             }
         };
-        let vitals = Vitals::of(server.pid()).context("the server is gone")?;
-        let cores = (vitals.cpu_s - before.cpu_s) / span.secs_f64();
-        before = vitals;
-        seen.push((tolls, healthy, vitals, cores));
+        let now = both().context("the server is gone")?;
+        let cores = [0, 1].map(|of| (now[of].cpu_s - before[of].cpu_s) / span.secs_f64());
+        before = now;
+        seen.push((tolls, healthy, now[0], cores));
     }
     let told = testimony.join_next().await.context("no witness")???;
     ensure!(told.len() == seen.len(), "a round is missing");
@@ -118,7 +121,8 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
         attacks,
         witness,
         vitals,
-        cores,
+        cores: cores[0],
+        attackers_cores: cores[1],
         healthy,
     });
     Ok(Verdict {

@@ -60,7 +60,11 @@ fn message(random: &mut fastrand::Rng, good: &[Vec<u8>], bursts: u32) -> String 
             random.i64(..),
             random.i64(..)
         ),
-        5 => format!(r#"{{"type":"shown","id":{},"received_us":0,"shown_us":{}}}"#, random.u8(..), random.i64(..)),
+        5 => format!(
+            r#"{{"type":"shown","id":{},"received_us":0,"shown_us":{}}}"#,
+            random.u8(..),
+            random.i64(..)
+        ),
         _ if bursts < 400 => r#"{"type":"of.tomorrow"}"#.to_owned(),
         6 => "[".repeat(random.usize(1..20_000)),
         _ => String::from_utf8_lossy(&mutate::any(random, good)).into_owned(),

@@ -15,7 +15,7 @@ const BURST: (usize, Duration) = (25, Duration::from_millis(5));
 /// Every eighth is noise; the rest are damaged STUN, RTP and RTCP.
 pub(super) async fn noise(victim: Victim, mut random: fastrand::Rng, toll: Toll) {
     let mut all = seeds::of("stun");
-    all.extend([b"\x80\x6f\0\x01\0\0\0\x02\0\0\0\x03sound".to_vec(), b"\x80\xc8\0\x06\0\0\0\x03".to_vec()]);
+    all.extend(seeds::of("rtp"));
     all.extend(seeds::beside("fuzz-seeds"));
     flood(&victim, &toll, || match random.u8(0..8) {
         0 => (0..random.usize(0..1_400)).map(|_| random.u8(..)).collect(),

@@ -68,9 +68,16 @@ pub(super) async fn raw(from: IpAddr, to: SocketAddr, bytes: &[u8]) -> anyhow::R
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let _ = stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await;
-        let split = answer.windows(4).position(|window| window == b"\r\n\r\n").context("no answer")?;
+        let split = answer
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .context("no answer")?;
         let head = String::from_utf8_lossy(&answer[..split]).into_owned();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .context("no status")?;
         Ok(Answer {
             status,
             head,

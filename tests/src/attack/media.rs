@@ -8,7 +8,7 @@ use hearsight::send::{self, Heard, Publisher};
 use hearsight_codecs::encode::{H264Config, H264Encoder};
 use hearsight_core::media::{Codec, Packet};
 use hearsight_core::stamped::Stamped;
-use hearsight_core::time::{MediaTime, Span};
+use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_live::clock::Clock;
 use tokio::sync::mpsc;
 
@@ -17,7 +17,14 @@ use super::{PATIENCE, Toll, Victim, pace};
 use crate::fuzz::{mutate, seeds, targets};
 
 /// Sizes that a hostile stream jumps between: tiny, usual, upright and the largest there is a level for.
-const SIZES: [(u32, u32); 6] = [(64, 48), (1280, 720), (320, 240), (720, 1280), (1920, 1080), (3840, 2160)];
+const SIZES: [(u32, u32); 6] = [
+    (64, 48),
+    (1280, 720),
+    (320, 240),
+    (720, 1280),
+    (1920, 1080),
+    (3840, 2160),
+];
 
 /// Units of a stream that are sent before another is chosen.
 const STRETCH: usize = 24;
@@ -41,10 +48,18 @@ pub(super) async fn dial(url: &str, clock: Clock, toll: &Toll) -> (Publisher, mp
 
 /// What a hostile peer sends.
 trait Menu {
-    /// The next unit, and how long after the one before.
-    fn next(&mut self) -> (Codec, Vec<u8>);
+    /// The next unit: bytes of a codec, or of a packet.
+    fn next(&mut self) -> (Kind, Vec<u8>);
     /// Between two units.
     const PERIOD: Duration;
+}
+
+/// As what the bytes are sent.
+enum Kind {
+    Picture,
+    Sound,
+    /// An RTP or RTCP packet, header and all.
+    Packet,
 }
 
 /// Connects, sends, and connects again when thrown out.
@@ -68,25 +83,47 @@ async fn serve(victim: &Victim, url: &str, mut menu: impl Menu, toll: Toll) {
                     Some(_) => toll.taken(),
                 },
                 _ = pace.tick() => {
-                    let (codec, payload) = menu.next();
                     let now = clock.now();
-                    let unit = Stamped::new(
-                        MediaTime::ZERO + (now - start),
-                        now,
-                        Packet { codec, payload: Arc::from(payload), key: false, missing: 0 },
-                    );
-                    let sent = match codec {
-                        Codec::H264 => publisher.video(unit).await,
-                        Codec::Opus => publisher.audio(unit).await,
-                    };
+                    let (kind, bytes) = menu.next();
                     toll.sent();
-                    if sent.is_err() {
+                    if send(&publisher, kind, bytes, MediaTime::ZERO + (now - start), now).await.is_err() {
                         break;
                     }
                 }
             }
         }
         publisher.close().await;
+    }
+}
+
+async fn send(
+    publisher: &Publisher,
+    kind: Kind,
+    bytes: Vec<u8>,
+    at: MediaTime,
+    born: Moment,
+) -> Result<(), send::SendError> {
+    let unit = |codec| {
+        let payload = Arc::from(bytes.as_slice());
+        Stamped::new(
+            at,
+            born,
+            Packet {
+                codec,
+                payload,
+                key: false,
+                missing: 0,
+            },
+        )
+    };
+    match kind {
+        Kind::Picture => publisher.video(unit(Codec::H264)).await,
+        Kind::Sound => publisher.audio(unit(Codec::Opus)).await,
+        Kind::Packet => {
+            // What our own stack can't read it can't send; that is no news about the server.
+            let _ = publisher.raw(&bytes).await;
+            Ok(())
+        }
     }
 }
 
@@ -121,7 +158,10 @@ fn sizes() -> Vec<Vec<u8>> {
             gop: 30,
         };
         let scene = Scene::new(width, height, Span::from_secs(4)).ok()?;
-        let coded = H264Encoder::new(config).ok()?.encode(&scene.picture(MediaTime::ZERO)).ok()?;
+        let coded = H264Encoder::new(config)
+            .ok()?
+            .encode(&scene.picture(MediaTime::ZERO))
+            .ok()?;
         Some(AsRef::<[u8]>::as_ref(&*coded.payload).to_vec())
     };
     SIZES.into_iter().filter_map(coded).collect()
@@ -138,9 +178,9 @@ struct Pictures {
 impl Menu for Pictures {
     const PERIOD: Duration = Duration::from_millis(33);
 
-    fn next(&mut self) -> (Codec, Vec<u8>) {
+    fn next(&mut self) -> (Kind, Vec<u8>) {
         if let Some(unit) = self.waiting.pop() {
-            return (Codec::H264, unit);
+            return (Kind::Picture, unit);
         }
         let random = &mut self.random;
         match random.u8(0..4) {
@@ -150,7 +190,9 @@ impl Menu for Pictures {
                 unit.extend((0..random.usize(0..900)).map(|_| random.u8(1..)));
                 self.waiting.push(unit);
             }
-            1 => self.waiting.extend((0..STRETCH).filter_map(|_| random.choice(&self.sizes).cloned())),
+            1 => self
+                .waiting
+                .extend((0..STRETCH).filter_map(|_| random.choice(&self.sizes).cloned())),
             _ => {
                 let stream = mutate::any(random, &self.streams);
                 let units = targets::units_from_annex_b(&stream);
@@ -158,7 +200,7 @@ impl Menu for Pictures {
                 self.waiting.reverse();
             }
         }
-        (Codec::H264, self.waiting.pop().unwrap_or_default())
+        (Kind::Picture, self.waiting.pop().unwrap_or_default())
     }
 }
 
@@ -177,8 +219,8 @@ struct Sound {
 impl Menu for Sound {
     const PERIOD: Duration = Duration::from_millis(20);
 
-    fn next(&mut self) -> (Codec, Vec<u8>) {
-        (Codec::Opus, mutate::any(&mut self.random, &self.packets))
+    fn next(&mut self) -> (Kind, Vec<u8>) {
+        (Kind::Sound, mutate::any(&mut self.random, &self.packets))
     }
 }
 
@@ -196,6 +238,36 @@ fn opus_packets() -> Vec<Vec<u8>> {
     packets
 }
 
+/// A hundred damaged RTP and RTCP packets a second, as pictures.
+pub(super) async fn packets(victim: Victim, random: fastrand::Rng, toll: Toll) {
+    let url = format!("http://{}/whip/packets", victim.http);
+    let mut all = seeds::of("rtp");
+    for folder in [
+        "rtp-corpus",
+        "rtcp-corpus",
+        "rtpdump-corpus",
+        "dependency_descriptor-corpus",
+    ] {
+        all.extend(seeds::beside(&format!("fuzz-seeds/{folder}")));
+    }
+    serve(&victim, &url, Packets { random, seeds: all }, toll).await;
+}
+
+struct Packets {
+    random: fastrand::Rng,
+    seeds: Vec<Vec<u8>>,
+}
+
+impl Menu for Packets {
+    const PERIOD: Duration = Duration::from_millis(10);
+
+    fn next(&mut self) -> (Kind, Vec<u8>) {
+        let mut bytes = mutate::any(&mut self.random, &self.seeds);
+        bytes.truncate(1_200);
+        (Kind::Packet, bytes)
+    }
+}
+
 /// Good pictures and good sound over a path that damages datagrams: handshakes, media and reports alike.
 pub(super) async fn damaged_path(victim: Victim, seed: u64, toll: Toll) {
     let Ok(relay) = Relay::start(victim.http, "damaged", Path::Damaging(seed)).await else {
@@ -204,7 +276,12 @@ pub(super) async fn damaged_path(victim: Victim, seed: u64, toll: Toll) {
     let streams = seeds::of("h264");
     let pictures: Vec<Vec<u8>> = streams
         .first()
-        .map(|stream| targets::units_from_annex_b(stream).into_iter().map(<[u8]>::to_vec).collect())
+        .map(|stream| {
+            targets::units_from_annex_b(stream)
+                .into_iter()
+                .map(<[u8]>::to_vec)
+                .collect()
+        })
         .unwrap_or_default();
     let menu = Good {
         units: [pictures, opus_packets()],
@@ -221,11 +298,15 @@ struct Good {
 impl Menu for Good {
     const PERIOD: Duration = Duration::from_millis(10);
 
-    fn next(&mut self) -> (Codec, Vec<u8>) {
+    fn next(&mut self) -> (Kind, Vec<u8>) {
         self.turn += 1;
-        let codec = if self.turn % 2 == 0 { Codec::H264 } else { Codec::Opus };
+        let kind = if self.turn.is_multiple_of(2) {
+            Kind::Picture
+        } else {
+            Kind::Sound
+        };
         let of_kind = &self.units[self.turn % 2];
         let unit = of_kind.get(self.turn / 2 % of_kind.len().max(1)).cloned();
-        (codec, unit.unwrap_or_default())
+        (kind, unit.unwrap_or_default())
     }
 }

@@ -114,7 +114,11 @@ async fn exchange(mut peer: TcpStream, http: SocketAddr, media: SocketAddr, tap:
                 let server = SocketAddr::new(address.parse()?, port.parse()?);
                 tap.lock().server = Some(server);
                 let rest = rest.join(" ");
-                told.push_str(&format!("{} {} {rest}", words[..4].join(" "), media.to_string().replace(':', " ")));
+                told.push_str(&format!(
+                    "{} {} {rest}",
+                    words[..4].join(" "),
+                    media.to_string().replace(':', " ")
+                ));
             }
             _ => told.push_str(line),
         }
@@ -122,7 +126,10 @@ async fn exchange(mut peer: TcpStream, http: SocketAddr, media: SocketAddr, tap:
     let head: Vec<&str> = answer
         .head
         .lines()
-        .filter(|line| !line.to_ascii_lowercase().starts_with("content-length") && !line.to_ascii_lowercase().starts_with("connection"))
+        .filter(|line| {
+            !line.to_ascii_lowercase().starts_with("content-length")
+                && !line.to_ascii_lowercase().starts_with("connection")
+        })
         .collect();
     let head = head.join("\r\n");
     let length = told.len();
@@ -141,7 +148,9 @@ async fn whole_request(peer: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
         };
         let head = std::str::from_utf8(&bytes[..split])?.to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-        let length: usize = length.map_or(Ok(0), |length| length.trim().parse()).context("its length")?;
+        let length: usize = length
+            .map_or(Ok(0), |length| length.trim().parse())
+            .context("its length")?;
         if bytes.len() < split + 4 + length {
             continue;
         }

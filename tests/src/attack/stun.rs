@@ -35,7 +35,9 @@ fn attribute(into: &mut Vec<u8>, kind: u16, value: &[u8]) {
 /// The CRC-32 of ISO 3309, which STUN's fingerprint uses.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     };
     !bytes.iter().fold(!0, step)
 }
@@ -49,6 +51,9 @@ mod tests {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
         let message = spoofed_request(&mut fastrand::Rng::with_seed(1), "abcd");
         assert_eq!(hearsight::ingest::stun_request_name(&message), Some("abcd"));
-        assert_eq!(usize::from(u16::from_be_bytes([message[2], message[3]])), message.len() - 20);
+        assert_eq!(
+            usize::from(u16::from_be_bytes([message[2], message[3]])),
+            message.len() - 20
+        );
     }
 }

@@ -23,14 +23,22 @@ impl Vitals {
     pub fn of(pid: u32) -> anyhow::Result<Vitals> {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let number = |key: &str| -> anyhow::Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(key))
+                .context("no such line")?;
             let word = line.split_whitespace().next().context("no number")?;
             Ok(word.parse()?)
         };
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name in parentheses may hold anything; the fields after it are numbers.
         let fields: Vec<&str> = stat.rsplit_once(')').context("no name")?.1.split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).context("no time");
+        let ticks = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|field| field.parse::<f64>().ok())
+                .context("no time")
+        };
         Ok(Vitals {
             rss_mib: number("VmRSS:")? / 1024.0,
             cpu_s: (ticks(11)? + ticks(12)?) / TICKS,

@@ -41,7 +41,9 @@ impl Witness {
             url: url.to_owned(),
             ..send::Config::default()
         };
-        let (publisher, heard) = Publisher::dial(config, clock).await.context("the witness is not let in")?;
+        let (publisher, heard) = Publisher::dial(config, clock)
+            .await
+            .context("the witness is not let in")?;
         let publisher = Arc::new(publisher);
         Ok(Witness {
             publisher,
@@ -148,10 +150,17 @@ impl Account {
                 {
                     let felt = (received_us - born_us) as f64 / 1e3;
                     let round = &mut self.rounds[round];
-                    if settled { &mut round.settled_ms } else { &mut round.partial_ms }.push(felt);
+                    if settled {
+                        &mut round.settled_ms
+                    } else {
+                        &mut round.partial_ms
+                    }
+                    .push(felt);
                 }
             }
-            Ok(ToClient::Lost { stage, count, at_us, .. }) => {
+            Ok(ToClient::Lost {
+                stage, count, at_us, ..
+            }) => {
                 let last = self.rounds.len() - 1;
                 let round = at_us.map_or(last, |at_us| self.round(at_us));
                 *self.rounds[round].lost.entry(stage).or_default() += u64::from(count);

@@ -53,7 +53,9 @@ fn measure(wanted: &Wanted) -> Result<()> {
         Some(count) => talk::first_sentences(count)?,
         None => talk::whole()?,
     };
-    let attacks = Attack::ALL.into_iter().filter(|attack| wanted.only.is_none_or(|only| only == *attack));
+    let attacks = Attack::ALL
+        .into_iter()
+        .filter(|attack| wanted.only.is_none_or(|only| only == *attack));
     let mut rounds = vec![Vec::new(); CALM];
     rounds.extend(attacks.map(|attack| vec![attack]));
     let span = talk.span();
@@ -61,13 +63,20 @@ fn measure(wanted: &Wanted) -> Result<()> {
     let verdict = campaign::run(talk, &rounds, wanted.seed)?;
 
     let calm = Figures::of(&verdict.rounds[..CALM]);
-    println!("{:<13} words wrong   settled p50/p95 ms   provisional p50/p95 ms   lost  MiB  cores  what became of it", "attack");
+    println!(
+        "{:<13} words wrong   settled p50/p95 ms   provisional p50/p95 ms   lost  MiB  cores (theirs)  what became of it",
+        "attack"
+    );
     println!("{}", calm.line("none", &verdict.rounds[CALM - 1]));
     let mut last = serde_json::Map::new();
     last.insert("none".into(), calm.json(&calm));
     for round in &verdict.rounds[CALM..] {
         let figures = Figures::of(std::slice::from_ref(round));
-        let name = round.attacks.iter().map(|(attack, _)| format!("{attack:?}")).collect::<String>();
+        let name = round
+            .attacks
+            .iter()
+            .map(|(attack, _)| format!("{attack:?}"))
+            .collect::<String>();
         println!("{}", figures.line(&name, round));
         last.insert(name, figures.json(&calm));
     }
@@ -113,13 +122,24 @@ impl Figures {
     }
 
     fn line(&self, name: &str, round: &Outcome) -> String {
-        let Figures { wrong, of, lost, settled: [s50, s95], partial: [p50, p95] } = self;
+        let Figures {
+            wrong,
+            of,
+            lost,
+            settled: [s50, s95],
+            partial: [p50, p95],
+        } = self;
         let tolls: Vec<String> = round.attacks.iter().map(|(_, toll)| toll.to_string()).collect();
-        let unwell = if round.healthy { "" } else { "; /healthz was not always answered" };
+        let unwell = if round.healthy {
+            ""
+        } else {
+            "; /healthz was not always answered"
+        };
         format!(
-            "{name:<13} {wrong:>3} of {of:<4}   {s50:>7.0} / {s95:<7.0}    {p50:>7.0} / {p95:<7.0}       {lost:>6} {:>5.0} {:>5.2}   {}{unwell}",
+            "{name:<13} {wrong:>3} of {of:<4}   {s50:>7.0} / {s95:<7.0}    {p50:>7.0} / {p95:<7.0}       {lost:>6} {:>5.0} {:>5.2} ({:.2})  {}{unwell}",
             round.vitals.rss_mib,
             round.cores,
+            round.attackers_cores,
             tolls.join(", ")
         )
     }

@@ -82,9 +82,8 @@ pub fn timeline(bytes: &[u8]) {
     let mut now = Moment::ZERO;
     for step in bytes.as_chunks::<16>().0 {
         let track = if step[0] & 1 == 0 { Track::Sound } else { Track::Picture };
-        let number = u64::from_le_bytes([
-            step[1], step[2], step[3], step[4], step[5], step[6], step[7], step[8],
-        ]) as i64;
+        let number =
+            u64::from_le_bytes([step[1], step[2], step[3], step[4], step[5], step[6], step[7], step[8]]) as i64;
         let rtp = u32::from_le_bytes([step[9], step[10], step[11], step[12]]);
         now += Span::from_millis(i64::from(u16::from_le_bytes([step[13], step[14]])));
         match step[0] >> 1 & 3 {
@@ -140,7 +139,9 @@ pub fn h264(bytes: &[u8]) {
         }
     };
     for (number, unit) in units_from_annex_b(bytes).into_iter().take(64).enumerate() {
-        let pictures = unit.windows(4).filter(|w| w[..3] == [0, 0, 1] && (1..=5).contains(&(w[3] & 0x1f)));
+        let pictures = unit
+            .windows(4)
+            .filter(|w| w[..3] == [0, 0, 1] && (1..=5).contains(&(w[3] & 0x1f)));
         owed += u64::from(pictures.count() > 0);
         step(Signal::Item(stamped(number, Codec::H264, unit)));
     }
@@ -193,7 +194,10 @@ pub fn opus(bytes: &[u8]) {
     }
     // A packet holds 120 ms at most, and pauses of up to a second are filled.
     let most = (at - MediaTime::ZERO) + Span::from_millis(120) * packets + Span::from_secs(2);
-    assert!(samples <= most.samples(16_000), "{samples} samples of {packets} packets");
+    assert!(
+        samples <= most.samples(16_000),
+        "{samples} samples of {packets} packets"
+    );
 }
 
 /// A tape, and the stand-ins that it makes.
@@ -228,7 +232,8 @@ pub fn talk(bytes: &[u8]) {
     in_file(ending, bytes, |path| {
         if ending == "json" {
             // A talk of one sample, so that its script is read.
-            let mut wav = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80>\0\0\0}\0\0\x02\0\x10\0data\x02\0\0\0".to_vec();
+            let mut wav =
+                b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80>\0\0\0}\0\0\x02\0\x10\0data\x02\0\0\0".to_vec();
             wav.extend([0, 64]);
             std::fs::write(path.with_extension("wav"), wav).expect("a file");
         }

@@ -16,7 +16,9 @@ pub fn whole() -> anyhow::Result<Talk> {
 /// Its first `count` sentences, with the pause after them.
 pub fn first_sentences(count: usize) -> anyhow::Result<Talk> {
     let mut script: Value = serde_json::from_slice(&std::fs::read(path().with_extension("json"))?)?;
-    let sentences = script["sentences"].as_array_mut().context("the script has no sentences")?;
+    let sentences = script["sentences"]
+        .as_array_mut()
+        .context("the script has no sentences")?;
     let end_us = sentences
         .get(count)
         .and_then(|next| next["start_us"].as_u64())
