@@ -32,7 +32,7 @@ const fn target(name: &'static str, run: fn(&[u8]), tries: u32) -> Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         beside: Some("fuzz-seeds/sdp-corpus"),
         ..target("offer", targets::offer, 600)
@@ -45,6 +45,7 @@ pub const TARGETS: [Target; 11] = [
         beside: Some("h264"),
         ..target("h264", targets::h264, 300)
     },
+    target("fragment", targets::fragment, 20_000),
     target("opus", targets::opus, 1_500),
     target("messages", targets::messages, 50_000),
     target("terminal", targets::terminal, 10_000),
@@ -99,6 +100,7 @@ mod tests {
 
     fed! {
         offers_of_strangers_are_answered_or_refused: "offer",
+        fragments_are_bounded_and_keep_passwords_to_themselves: "fragment",
         stun_requests_name_a_session_or_none: "stun",
         messages_mean_something_or_nothing: "messages",
         a_hostile_server_does_not_reach_the_terminal: "terminal",

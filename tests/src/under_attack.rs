@@ -48,6 +48,7 @@ fn the_witness_is_heard_through_every_attack_and_nothing_is_left_behind() {
         for (attack, toll) in &round.attacks {
             assert!(toll.total() > 0, "{attack:?} did not take place");
         }
+        assert!(round.healthy, "the server did not answer meanwhile: {}", line(round));
         // Every word counts a twentieth and more here, and on a machine shared with its attackers some sound comes late:
         // half must be right. `make hostile` gives the whole talk under each attack and compares closely.
         assert!(

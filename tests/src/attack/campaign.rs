@@ -26,9 +26,11 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// From the connection to the first word, so that the clocks are compared.
 const LEAD: Span = Span::from_secs(1);
 
-/// Sessions that half-open ones and peers may hold, and seconds until a half-open one is forgotten.
-const SESSIONS: usize = 8;
+/// Recognisers, and so sessions that speak, at a time; and seconds until a half-open session is forgotten.
+const PLACES: usize = 8;
 const CONNECT_S: usize = 2;
+/// Connections that one address may hold. Less than the usual: there are several attackers to each place.
+const CONNECTIONS: usize = 16;
 
 /// After a campaign every place must be free again within this: a peer that vanished is noticed after 15 s.
 const FREED: Duration = Duration::from_secs(25);
@@ -72,14 +74,14 @@ pub fn run(talk: Talk, rounds: &[Vec<Attack>], seed: u64) -> anyhow::Result<Verd
         .thread_name("campaign")
         .enable_all()
         .build()?;
-    let (sessions, connect) = (SESSIONS.to_string(), CONNECT_S.to_string());
+    let [workers, connect, connections] = [PLACES, CONNECT_S, CONNECTIONS].map(|limit| limit.to_string());
     let server = Server::start(&[
-        "--limits-sessions",
-        &sessions,
+        "--recognise-workers",
+        &workers,
         "--limits-connect-s",
         &connect,
-        "--recognise-workers",
-        &sessions,
+        "--limits-connections-per-address",
+        &connections,
     ])?;
     runtime.block_on(campaign(&server, talk, rounds, seed))
 }
@@ -177,24 +179,27 @@ async fn places_free(server: &Server) -> bool {
         let Some(offer) = seeds::of("offer").into_iter().next() else {
             return false;
         };
-        let mut again = pace(Duration::from_millis(500));
-        loop {
+        let mut again = pace(Duration::from_secs(1));
+        for number in 0..=u8::MAX {
             again.tick().await;
+            // Each time another address, which has not offered anything yet.
+            let from = Ipv4Addr::new(127, 0, 2, number).into();
             let mut taken = Vec::new();
-            while taken.len() < SESSIONS
-                && let Ok(answer) = http::request(HERE, http, "POST", "/whip/after", &offer).await
+            while taken.len() < PLACES
+                && let Ok(answer) = http::request(from, http, "POST", "/whip/after", &offer).await
                 && answer.status == 201
             {
                 taken.extend(answer.header("location").map(str::to_owned));
             }
-            let all = taken.len() == SESSIONS;
+            let all = taken.len() == PLACES;
             for session in taken {
-                let _ = http::request(HERE, http, "DELETE", &session, &[]).await;
+                let _ = http::request(from, http, "DELETE", &session, &[]).await;
             }
             if all {
                 return true;
             }
         }
+        false
     };
     timeout(FREED + PATIENCE, attempt).await.unwrap_or(false)
 }

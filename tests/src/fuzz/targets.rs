@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use hearsight::demo::talk::Talk;
 use hearsight::demo::terminal::{Display, Terminal};
 use hearsight::ingest::timeline::{Timeline, Track};
-use hearsight::ingest::{self, Ingest, Refusal};
+use hearsight::ingest::{self, Fragment, Ingest, MAX_FRAGMENT, Refusal};
 use hearsight::send::OffsetFilter;
 use hearsight::tape::Tape;
 use hearsight::wire::{ToClient, ToServer};
@@ -37,6 +37,15 @@ pub fn offer(bytes: &[u8]) {
     assert!(refused.len() < 1_024, "a refusal of {} bytes", refused.len());
     let stats = ingest.stats();
     assert_eq!((stats.open, stats.connecting), (0, 0), "a refused offer keeps no place");
+}
+
+/// What a client says of ICE after its offer.
+pub fn fragment(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Fragment::parse(text) {
+        Ok(fragment) => assert!(text.len() <= MAX_FRAGMENT && fragment.candidates <= text.lines().count()),
+        Err(problem) => assert!(problem.to_string().len() < 1_024),
+    }
 }
 
 /// The name that a STUN request asks for.
