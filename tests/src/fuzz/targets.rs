@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use hearsight::demo::talk::Talk;
-use hearsight::demo::terminal::{Display, Terminal};
 use hearsight::ingest::timeline::{Timeline, Track};
 use hearsight::ingest::{self, Fragment, Ingest, MAX_FRAGMENT, Refusal};
 use hearsight::send::OffsetFilter;
 use hearsight::tape::Tape;
+use hearsight::terminal::{Display, Terminal};
 use hearsight::wire::{ToClient, ToServer};
 use hearsight_codecs::h264;
 use hearsight_codecs::hearing::Hearing;
