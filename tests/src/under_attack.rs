@@ -34,8 +34,8 @@ fn the_witness_is_heard_through_every_attack_and_nothing_is_left_behind() {
         println!("{}", line(round));
     }
     println!(
-        "panics {}, places free {}, {:?}",
-        verdict.panics, verdict.places_free, verdict.after
+        "panics {}, refused after {:?}, {:?}",
+        verdict.panics, verdict.refused_after, verdict.after
     );
 
     let (undisturbed, disturbed) = verdict.rounds.split_first().unwrap();
@@ -58,7 +58,7 @@ fn the_witness_is_heard_through_every_attack_and_nothing_is_left_behind() {
         );
     }
     assert_eq!(verdict.panics, 0, "a panic, caught or not");
-    assert!(verdict.places_free, "places are not given back");
+    assert_eq!(verdict.refused_after, None, "places are not given back");
 }
 
 fn line(round: &Outcome) -> String {

@@ -61,8 +61,8 @@ pub struct Verdict {
     pub rounds: Vec<Outcome>,
     /// Panics that the server wrote to its standard error, caught or not.
     pub panics: usize,
-    /// Whether it let as many sessions in afterwards as before.
-    pub places_free: bool,
+    /// What kept it from letting as many sessions in afterwards as before, if anything did.
+    pub refused_after: Option<String>,
     /// When all was over.
     pub after: Vitals,
 }
@@ -129,7 +129,7 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
     });
     Ok(Verdict {
         rounds: rounds.collect(),
-        places_free: places_free(server).await,
+        refused_after: refused_after(server).await,
         panics: server.panics(),
         after: Vitals::of(server.pid()).context("the server is gone")?,
     })
@@ -172,34 +172,43 @@ async fn battle(
     (tolls, healthy)
 }
 
-/// Whether, soon, as many offers are taken again as there are places.
-async fn places_free(server: &Server) -> bool {
-    let attempt = async {
-        let Ok(http) = server.address() else { return false };
-        let Some(offer) = seeds::of("offer").into_iter().next() else {
-            return false;
-        };
+/// Offers as much as there are places until, soon, all is taken; or the last reason why not.
+async fn refused_after(server: &Server) -> Option<String> {
+    let mut why = None;
+    let _ = timeout(FREED + PATIENCE, async {
         let mut again = pace(Duration::from_secs(1));
         for number in 0..=u8::MAX {
             again.tick().await;
             // Each time another address, which has not offered anything yet.
-            let from = Ipv4Addr::new(127, 0, 2, number).into();
-            let mut taken = Vec::new();
-            while taken.len() < PLACES
-                && let Ok(answer) = http::request(from, http, "POST", "/whip/after", &offer).await
-                && answer.status == 201
-            {
-                taken.extend(answer.header("location").map(str::to_owned));
-            }
-            let all = taken.len() == PLACES;
-            for session in taken {
-                let _ = http::request(from, http, "DELETE", &session, &[]).await;
-            }
-            if all {
-                return true;
+            match fill(server, Ipv4Addr::new(127, 0, 2, number).into()).await {
+                Ok(()) => return why = None,
+                Err(problem) => why = Some(format!("{problem:#}")),
             }
         }
-        false
-    };
-    timeout(FREED + PATIENCE, attempt).await.unwrap_or(false)
+    })
+    .await;
+    why
+}
+
+/// Takes every place and gives it back.
+async fn fill(server: &Server, from: IpAddr) -> anyhow::Result<()> {
+    let http = server.address()?;
+    let offer = seeds::of("offer").into_iter().next().context("no offer")?;
+    let mut taken = Vec::new();
+    let mut refusal = None;
+    while taken.len() < PLACES && refusal.is_none() {
+        match http::request(from, http, "POST", "/whip/after", &offer).await {
+            Ok(answer) if answer.status == 201 => taken.extend(answer.header("location").map(str::to_owned)),
+            Ok(answer) => refusal = Some(String::from_utf8_lossy(&answer.body).into_owned()),
+            Err(problem) => refusal = Some(format!("{problem:#}")),
+        }
+    }
+    let count = taken.len();
+    for session in taken {
+        http::request(from, http, "DELETE", &session, &[]).await?;
+    }
+    match refusal {
+        None => Ok(()),
+        Some(why) => anyhow::bail!("after {count} of {PLACES}: {why}"),
+    }
 }

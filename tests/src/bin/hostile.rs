@@ -81,12 +81,12 @@ fn measure(wanted: &Wanted) -> Result<()> {
         last.insert(name, figures.json(&calm));
     }
     println!(
-        "panics {}, places given back {}, at the end {:.0} MiB, {} threads, {} descriptors",
-        verdict.panics, verdict.places_free, verdict.after.rss_mib, verdict.after.threads, verdict.after.descriptors
+        "panics {}, refused afterwards {:?}, at the end {:.0} MiB, {} threads, {} descriptors",
+        verdict.panics, verdict.refused_after, verdict.after.rss_mib, verdict.after.threads, verdict.after.descriptors
     );
     println!(
         "{}",
-        json!({ "attacks": last, "panics": verdict.panics, "places_free": verdict.places_free,
+        json!({ "attacks": last, "panics": verdict.panics, "refused_after": verdict.refused_after,
                 "machine": machine(), "commit": commit() })
     );
     Ok(())
