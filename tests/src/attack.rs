@@ -42,7 +42,7 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// Completes when the attack is to end. Peers then say goodbye; others are just dropped.
+    /// Completes when the attack is to end.
     async fn over(&self) {
         // An error means that nobody can say so any more: it is over as well.
         let _ = self.over.clone().wait_for(|over| *over).await;
@@ -137,10 +137,25 @@ impl Attack {
         Ipv4Addr::new(127, 0, 1, 1 + self as u8).into()
     }
 
-    /// Goes on until the victim says that it is over, or until dropped.
+    /// Goes on until the victim says that it is over. Peers then say goodbye; strangers just stop.
     pub async fn run(self, mut victim: Victim, seed: u64, toll: Toll) {
         victim.from = self.address();
         let random = fastrand::Rng::with_seed(seed);
+        match self {
+            Attack::Channel => channel::flood(victim, random, toll).await,
+            Attack::Pictures => media::pictures(victim, random, toll).await,
+            Attack::Sound => media::sound(victim, random, toll).await,
+            Attack::Packets => media::packets(victim, random, toll).await,
+            Attack::DamagedPath => media::damaged_path(victim, seed, toll).await,
+            stranger => tokio::select! {
+                () = stranger.bother(victim.clone(), random, toll) => {}
+                () = victim.over() => {}
+            },
+        }
+    }
+
+    /// What strangers do, for ever.
+    async fn bother(self, victim: Victim, random: fastrand::Rng, toll: Toll) {
         match self {
             Attack::SlowHeaders => http::slow_headers(victim, toll).await,
             Attack::SlowBodies => http::slow_bodies(victim, toll).await,
@@ -150,11 +165,7 @@ impl Attack {
             Attack::Noise => datagrams::noise(victim, random, toll).await,
             Attack::SpoofedStun => datagrams::spoofed(victim, random, toll).await,
             Attack::Replays => datagrams::replays(victim, random, toll).await,
-            Attack::Channel => channel::flood(victim, random, toll).await,
-            Attack::Pictures => media::pictures(victim, random, toll).await,
-            Attack::Sound => media::sound(victim, random, toll).await,
-            Attack::Packets => media::packets(victim, random, toll).await,
-            Attack::DamagedPath => media::damaged_path(victim, seed, toll).await,
+            Attack::Channel | Attack::Pictures | Attack::Sound | Attack::Packets | Attack::DamagedPath => {}
         }
     }
 }

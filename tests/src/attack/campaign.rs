@@ -98,11 +98,11 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
     testimony.spawn(witness.testify(talk, count, start));
 
     let both = || anyhow::Ok([Vitals::of(server.pid())?, Vitals::of(std::process::id())?]);
-    let (mut before, mut seen) = (both()?, Vec::new());
+    let (mut before, mut seen, mut attackers) = (both()?, Vec::new(), JoinSet::new());
     for (number, attacks) in (0..).zip(rounds) {
         let end = start + span * (number + 1);
         let end = Instant::from_std(clock.instant_from_moment(end));
-        let battle = battle(http, &relay, attacks, seed + number as u64, end);
+        let battle = battle(http, &relay, attacks, seed + number as u64, end, &mut attackers);
         let (tolls, healthy) = tokio::select! {
             fought = battle => fought,
             Some(ended) = testimony.join_next() => {
@@ -115,6 +115,10 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
         before = now;
         seen.push((tolls, healthy, now[0], cores));
     }
+    let goodbyes = async { while attackers.join_next().await.is_some() {} };
+    timeout(3 * PATIENCE, goodbyes)
+        .await
+        .context("an attacker does not end")?;
     let told = testimony.join_next().await.context("no witness")???;
     ensure!(told.len() == seen.len(), "a round is missing");
     let outcomes = told.into_iter().zip(seen);
@@ -135,13 +139,14 @@ async fn campaign(server: &Server, talk: Talk, rounds: &[Vec<Attack>], seed: u64
     })
 }
 
-/// Runs attacks until `end`. Answers with what became of them, and whether the server called itself well meanwhile.
+/// Runs attacks until `end`; peers among them say goodbye in their own time. Answers with what became of them, and whether the server called itself well meanwhile.
 async fn battle(
     http: SocketAddr,
     relay: &Relay,
     attacks: &[Attack],
     seed: u64,
     end: Instant,
+    attackers: &mut JoinSet<()>,
 ) -> (Vec<(Attack, Toll)>, bool) {
     let (stop, over) = watch::channel(false);
     let victim = Victim {
@@ -150,11 +155,11 @@ async fn battle(
         tap: Arc::clone(&relay.tap),
         over,
     };
-    let (mut tolls, mut fighting) = (Vec::new(), JoinSet::new());
+    let mut tolls = Vec::new();
     for attack in attacks {
         let toll = Toll::default();
         tolls.push((*attack, toll.clone()));
-        fighting.spawn(attack.run(victim.clone(), seed, toll));
+        attackers.spawn(attack.run(victim.clone(), seed, toll));
     }
     let mut asking = pace(Duration::from_secs(1));
     let mut healthy = true;
@@ -165,10 +170,6 @@ async fn battle(
         }
     }
     stop.send_replace(true);
-    // Peers say goodbye; whoever has no manners is dropped.
-    let goodbyes = async { while fighting.join_next().await.is_some() {} };
-    let _ = timeout(Duration::from_millis(500), goodbyes).await;
-    fighting.abort_all();
     (tolls, healthy)
 }
 

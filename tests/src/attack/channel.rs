@@ -19,9 +19,8 @@ pub(super) async fn flood(victim: Victim, mut random: fastrand::Rng, toll: Toll)
     let url = format!("http://{}/whip/channel", victim.http);
     let good = seeds::of("messages");
     for connection in 0u64.. {
-        let (publisher, mut heard) = tokio::select! {
-            connected = dial(&url, clock, &toll) => connected,
-            () = victim.over() => return,
+        let Some((publisher, mut heard)) = dial(&victim, &url, clock, &toll).await else {
+            return;
         };
         let mut pace = pace(BURST.1);
         let mut bursts = 0u32;

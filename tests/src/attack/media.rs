@@ -29,10 +29,15 @@ const SIZES: [(u32, u32); 6] = [
 /// Units of a stream that are sent before another is chosen.
 const STRETCH: usize = 24;
 
-/// Dials until it may come in.
-pub(super) async fn dial(url: &str, clock: Clock, toll: &Toll) -> (Publisher, mpsc::Receiver<Heard>) {
+/// Dials until it may come in, or it is over. A dial is never dropped half-way: its connection would go on by itself.
+pub(super) async fn dial(
+    victim: &Victim,
+    url: &str,
+    clock: Clock,
+    toll: &Toll,
+) -> Option<(Publisher, mpsc::Receiver<Heard>)> {
     let mut again = pace(Duration::from_millis(500));
-    loop {
+    while !*victim.over.borrow() {
         again.tick().await;
         let config = send::Config {
             url: url.to_owned(),
@@ -40,10 +45,11 @@ pub(super) async fn dial(url: &str, clock: Clock, toll: &Toll) -> (Publisher, mp
             ..send::Config::default()
         };
         match Publisher::dial(config, clock).await {
-            Ok(connected) => return connected,
+            Ok(connected) => return Some(connected),
             Err(_) => toll.refused(),
         }
     }
+    None
 }
 
 /// What a hostile peer sends.
@@ -65,11 +71,7 @@ enum Kind {
 /// Connects, sends, and connects again when thrown out.
 async fn serve(victim: &Victim, url: &str, mut menu: impl Menu, toll: Toll) {
     let clock = Clock::new();
-    loop {
-        let (publisher, mut heard) = tokio::select! {
-            connected = dial(url, clock, &toll) => connected,
-            () = victim.over() => return,
-        };
+    while let Some((publisher, mut heard)) = dial(victim, url, clock, &toll).await {
         let mut pace = pace(menu_period(&menu));
         let start = clock.now();
         loop {
