@@ -19,7 +19,7 @@ export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
-.PHONY: help setup setup-test web run test check eval bench-latency bench-graph bench-ingest soak clean
+.PHONY: help setup setup-test web run test check eval bench-latency bench-graph bench-ingest soak hostile fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,19 @@ soak: setup ## 1,000 sessions that come and go, and an hour of two that stay: no
 	@echo "soak: building and running (optimised; an hour and a half)"
 	@cargo build --release --locked --workspace --bin hearsight
 	@cargo run --release --locked -p hearsight-tests --bin soak -- $(ARGS)
+	@$(took) >&2
+
+hostile: setup-test web ## the real server under each attack: words and latency of a session that must not notice
+	@echo "hostile: building and running (optimised); about seven minutes"
+	@cargo build --release --locked --workspace --bins
+	@cargo run --release --locked -p hearsight-tests --bin hostile -- $(ARGS)
+	@$(took) >&2
+
+# Seconds for each reader.
+FUZZ_SECONDS ?= 60
+fuzz: setup ## libFuzzer over every reader of bytes: FUZZ_SECONDS=60 for each, ARGS="h264 offer" for some
+	@mkdir -p artefacts
+	@scripts/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 	@$(took)
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)

@@ -3,6 +3,8 @@
 //!
 //! Knows every crate. Nothing must know it, and it must not know a crate's insides. Start at [`rig`] and `scenarios`.
 
+pub mod attack;
+pub mod fuzz;
 pub mod rig;
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! What tests and benches of the real thing need: the built server as its own process, speech, a browser.
 
 pub mod browser;
-pub mod pulse;
 pub mod callers;
 pub mod material;
 pub mod process;
+pub mod pulse;
 pub mod server;
 pub mod soak;
 pub mod sound;
+pub mod talk;
+pub mod units;
 pub mod whip;
 
 use std::path::{Path, PathBuf};

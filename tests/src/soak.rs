@@ -12,7 +12,7 @@ const MOST_GROWTH: f64 = 0.25;
 
 #[test]
 fn who_comes_speaks_and_leaves_leaves_nothing_behind() {
-    let server = Server::start(&[
+    let server = Server::for_a_crowd(&[
         "--log-level",
         "error",
         // Room for those who have left as well: their last words are waited for, some seconds at most.

@@ -477,6 +477,8 @@ fn what_continuous_integration_runs_is_what_people_run() {
         "bench-graph",
         "bench-ingest",
         "soak",
+        "hostile",
+        "fuzz",
         "clean",
         "help",
     ] {

@@ -46,7 +46,10 @@ fn filter(level: Level) -> EnvFilter {
     let level = level.to_string().to_lowercase();
     let ours =
         ["hearsight", "hearsight_live", "hearsight_codecs", "hearsight_models"].map(|room| format!("{room}={level}"));
-    // The stacks below us log addresses at their own discretion: only their warnings are let through, and of the sending
-    // one only errors, because it warns of what it then does right by itself.
-    EnvFilter::new(format!("warn,rtc=error,rtc_dtls=error,webrtc=error,{}", ours.join(",")))
+    // The stacks below us log addresses and what strangers sent at their own discretion: only their errors are let
+    // through. The receiving one warns of each odd line of an offer and quotes it; the sending one warns of what it then
+    // does right by itself.
+    let quiet =
+        ["str0m", "is", "dimpl", "sctp_proto", "rtc", "rtc_dtls", "webrtc"].map(|stack| format!("{stack}=error"));
+    EnvFilter::new(format!("warn,{},{}", quiet.join(","), ours.join(",")))
 }

@@ -20,10 +20,10 @@ pub(super) const MOST_PENDING: usize = 17;
 /// What is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The widest picture, in luma pixels.
-    pub max_width: u32,
-    /// The highest picture, in luma pixels.
-    pub max_height: u32,
+    /// The most luma pixels along a picture's longer side, be that its width or its height.
+    pub long_side: u32,
+    /// The most along its shorter side.
+    pub short_side: u32,
     /// The largest access unit, in bytes.
     pub max_unit: usize,
     /// The shortest time between two requests for a key picture.
@@ -31,12 +31,13 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Up to 3840×2160; 4 MiB, twice what such a key picture takes at a high rate; two requests a second.
+    /// Up to 1920×1200, lying or standing: a stream may keep sixteen pictures for reference, which are 80 MB at 1920×1080
+    /// and would be 300 MB at 3840×2160. 2 MiB, twice what such a key picture takes at a high rate. Two requests a second.
     fn default() -> Config {
         Config {
-            max_width: 3840,
-            max_height: 2160,
-            max_unit: 4 << 20,
+            long_side: 1920,
+            short_side: 1200,
+            max_unit: 2 << 20,
             request_every: Span::from_millis(500),
         }
     }
@@ -87,11 +88,9 @@ impl Decoder {
         // A damaged picture is thrown away: spread over it the cheapest concealment there is. It must be on, for it is
         // what marks the picture as damaged.
         options.set("ec", "favor_inter");
-        let (columns, rows) = (
-            u64::from(config.max_width).div_ceil(16),
-            u64::from(config.max_height).div_ceil(16),
-        );
-        options.set("max_pixels", &(columns * rows * 256).to_string());
+        // What lies beyond is refused before memory is taken for it. Coded sizes are whole macroblocks.
+        let [long, short] = [config.long_side, config.short_side].map(|side| u64::from(side).div_ceil(16) * 16);
+        options.set("max_pixels", &(long * short).to_string());
         let codec = codec::Context::new_with_codec(codec)
             .decoder()
             .open_with(options)
@@ -200,7 +199,8 @@ impl Decoder {
             .side_data(side_data::Type::MotionVectors)
             .map_or_else(MotionField::default, |data| motion::field_from_side_data(data.data()));
         let picture = libav::picture_from_frame(frame)?;
-        let fits = picture.width <= self.config.max_width && picture.height <= self.config.max_height;
+        let (long, short) = (picture.width.max(picture.height), picture.width.min(picture.height));
+        let fits = long <= self.config.long_side && short <= self.config.short_side;
         fits.then_some(Decoded { picture, motion, key })
     }
 

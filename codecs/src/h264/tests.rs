@@ -227,29 +227,29 @@ fn the_size_may_change_with_a_key_picture() {
 #[test]
 fn what_is_too_large_or_of_another_kind_is_refused_and_what_fits_goes_on() {
     let config = Config {
-        max_width: 320,
-        max_height: 192,
+        long_side: 320,
+        short_side: 192,
         max_unit: 50_000,
         ..Config::default()
     };
     let (mut decoder, mut seen) = (Decoder::new(config).expect("libavcodec"), Seen::default());
-    for (n, (width, height)) in [(1280, 720), (640, 96), (320, 192)].into_iter().enumerate() {
+    for (n, (width, height)) in [(1280, 720), (640, 96), (320, 192), (192, 320)].into_iter().enumerate() {
         let mut packets = stream(width, height, 1, 100, (0, 0));
         seen.item(&mut decoder, n as i64, packets.remove(0));
     }
-    assert_eq!((seen.pictures.len(), seen.lost), (1, 2));
+    assert_eq!((seen.pictures.len(), seen.lost), (2, 2));
     let unit = |codec, length: usize| Packet {
         codec,
         payload: vec![0; length].into(),
         key: true,
         missing: 0,
     };
-    seen.item(&mut decoder, 3, unit(Codec::H264, 50_001));
-    seen.item(&mut decoder, 4, unit(Codec::H264, 0));
-    seen.item(&mut decoder, 5, unit(Codec::Opus, 10));
-    assert_eq!((seen.pictures.len(), seen.lost), (1, 5));
-    seen.item(&mut decoder, 6, stream(320, 192, 1, 1, (0, 0)).remove(0));
+    seen.item(&mut decoder, 4, unit(Codec::H264, 50_001));
+    seen.item(&mut decoder, 5, unit(Codec::H264, 0));
+    seen.item(&mut decoder, 6, unit(Codec::Opus, 10));
     assert_eq!((seen.pictures.len(), seen.lost), (2, 5));
+    seen.item(&mut decoder, 7, stream(320, 192, 1, 1, (0, 0)).remove(0));
+    assert_eq!((seen.pictures.len(), seen.lost), (3, 5));
 }
 
 #[test]

@@ -20,6 +20,15 @@ use std::path::Path;
 
 use crate::files::{BadFile, Magic, verify};
 
+/// Reads `bytes` as a worker reads its parent and as its parent reads it: what the fuzzer may see of the protocol.
+#[doc(hidden)]
+pub fn read_messages(bytes: &[u8]) {
+    let mut requests = bytes;
+    while let Ok(Some(_)) = protocol::read(&mut requests, protocol::Request::parse) {}
+    let mut replies = bytes;
+    while let Ok(Some(_)) = protocol::read(&mut replies, protocol::Reply::parse) {}
+}
+
 /// Sound per request when on time: 64 ms, so that a word waits little.
 const PORTION_MS: i64 = 64;
 

@@ -56,7 +56,7 @@ fn run() -> Result<()> {
 
 /// Room for those who have left as well: their last words are waited for, some seconds at most.
 fn server() -> Result<Server> {
-    Server::start(&[
+    Server::for_a_crowd(&[
         "--log-level",
         "error",
         "--recognise-workers",

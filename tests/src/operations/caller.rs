@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hearsight::demo::talk::{Sound, Talk};
+use hearsight::demo::talk::Talk;
 use hearsight::send::{Config, DialError, Heard, Publisher};
 use hearsight::wire::ToClient;
 use hearsight_core::time::Span;
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::subject::PATIENCE;
+use crate::rig::units::Speech;
 
 /// Rounds of the talk: more than any test needs.
 const ROUNDS: u32 = 100;
@@ -82,12 +83,11 @@ impl Caller {
 
 async fn speak(publisher: Arc<Publisher>, talk: Talk, clock: Clock) {
     let start = clock.now() + Span::from_millis(200);
-    let mut sound: Sound = talk.sound(ROUNDS, start).unwrap();
-    let lag = sound.lag();
+    let mut sound = Speech::new(&talk, ROUNDS, start).unwrap();
     for n in 0.. {
-        let due = start + lag + Sound::INTERVAL * n;
+        let due = start + Speech::INTERVAL * (n + 1);
         sleep_until(Instant::from_std(clock.instant_from_moment(due))).await;
-        let Some(packet) = sound.packet(n as u64).unwrap() else {
+        let Some(packet) = sound.next_packet().unwrap() else {
             return;
         };
         // The server ends sessions in these tests.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use hearsight::demo::talk::{Sight, Talk};
+use hearsight::demo::talk::Talk;
 use hearsight_core::time::{Moment, Span};
 
 use super::root;
+use super::units::{Camera, Speech};
 
 /// Coded units, one for each equal stretch of time.
 #[derive(Clone)]
@@ -36,23 +37,23 @@ impl Track {
 pub fn talk() -> Result<Track> {
     let path = std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| root().join(".deps"), Into::into);
     let talk = Talk::open(&path.join("talk/talk.wav")).context("the sample talk; `make setup` makes it")?;
-    let mut sound = talk.sound(1, Moment::ZERO)?;
+    let mut sound = Speech::new(&talk, 1, Moment::ZERO)?;
     let mut units = Vec::new();
-    while let Some(packet) = sound.packet(units.len() as u64)? {
+    while let Some(packet) = sound.next_packet()? {
         units.push(packet.item.payload);
     }
     Ok(Track {
-        interval: hearsight::demo::talk::Sound::INTERVAL,
+        interval: Speech::INTERVAL,
         units: units.into(),
     })
 }
 
 /// `seconds` of the scene as H.264, 1280×720, 30 pictures a second, as the demo sends it: a key picture and what follows.
 pub fn scene(seconds: u64) -> Result<Track> {
-    let mut sight = Sight::new(Moment::ZERO)?;
-    let units = (0..seconds * 30).map(|n| Ok(sight.packet(n)?.item.payload));
+    let mut camera = Camera::new(Moment::ZERO)?;
+    let units = (0..seconds * 30).map(|n| Ok(camera.packet(n)?.item.payload));
     Ok(Track {
-        interval: Sight::interval(),
+        interval: Camera::interval(),
         units: units.collect::<Result<Vec<_>>>()?.into(),
     })
 }

@@ -1,8 +1,11 @@
 //! The built `hearsight` program, started on free ports of the loopback interface.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -19,12 +22,27 @@ pub struct Server {
     /// The address of its page.
     pub page: String,
     lines: Receiver<String>,
+    panics: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Starts `hearsight serve` with further arguments, and waits until it serves.
     pub fn start(arguments: &[&str]) -> anyhow::Result<Server> {
         Server::run("serve", arguments)
+    }
+
+    /// As [`Server::start`], for many callers who share this machine's address: what one address may take is not limited.
+    pub fn for_a_crowd(arguments: &[&str]) -> anyhow::Result<Server> {
+        let mut all = vec![
+            "--limits-sessions-per-address",
+            "0",
+            "--limits-offers-per-minute",
+            "0",
+            "--limits-connections-per-address",
+            "0",
+        ];
+        all.extend(arguments);
+        Server::start(&all)
     }
 
     /// Starts a command of the program that ends up serving.
@@ -36,6 +54,7 @@ impl Server {
             .current_dir(root())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("can't start {}", program.display()))?;
         let stdout = child.stdout.take().context("no standard output")?;
@@ -49,10 +68,22 @@ impl Server {
                     }
                 }
             })?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        let panics = Arc::new(AtomicUsize::new(0));
+        let counted = panics.clone();
+        std::thread::Builder::new()
+            .name("server-complaints".into())
+            .spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    counted.fetch_add(usize::from(line.contains("panicked at")), Relaxed);
+                    eprintln!("{line}");
+                }
+            })?;
         let mut server = Server {
             child,
             page: String::new(),
             lines,
+            panics,
         };
         let line = server.wait_for(" Open http", START)?;
         let page = line
@@ -75,6 +106,17 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// The address of its HTTP listener.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        let host = self.page.split('/').nth(2).context("no host in the page's address")?;
+        Ok(host.parse()?)
+    }
+
+    /// Panics that it has written to its standard error so far, those that it caught too.
+    pub fn panics(&self) -> usize {
+        self.panics.load(Relaxed)
     }
 
     /// Its process id.

@@ -463,7 +463,7 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
     ));
     let token = load_within(["hearsight", "token", "me", "--streams", "a,b*"], bad())
         .unwrap()
-        .1;
+        .command;
     let streams = vec!["a".into(), "b*".into()];
     assert_eq!(
         token,

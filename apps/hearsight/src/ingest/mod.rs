@@ -32,6 +32,8 @@ use thiserror::Error;
 pub use fragment::{Credentials, Fragment, FragmentError, MAX_FRAGMENT};
 pub use ice::{Condition, PatchError, Patched};
 pub use mailbox::{Full, Reply};
+#[doc(hidden)]
+pub use routes::stun_request_name;
 pub use sdp::MAX_SDP;
 pub use stats::{SessionStats, Stats};
 

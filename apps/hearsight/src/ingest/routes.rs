@@ -99,7 +99,7 @@ impl Routes {
 }
 
 /// The name, before the colon, that a STUN binding request addresses (RFC 8489 sections 5 and 14.3, RFC 8445 section 7.1.2).
-fn stun_request_name(datagram: &[u8]) -> Option<&str> {
+pub fn stun_request_name(datagram: &[u8]) -> Option<&str> {
     const BINDING_REQUEST: [u8; 2] = [0, 1];
     const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
     const USERNAME: [u8; 2] = [0, 6];

@@ -127,7 +127,7 @@ impl House {
         };
         let shutdown = async { drop(closed.await) };
         let access = serve::Access::new(serve::Rules::default(), clock);
-        let serving = serve::run(config, ingest.clone(), access, Arc::new(hall), shutdown).await;
+        let serving = serve::run(config, ingest.clone(), access, Arc::new(hall), Arc::default(), shutdown).await;
         let listeners = serving.expect("HTTP sockets").listeners;
         let address = |secure| {
             listeners

@@ -21,6 +21,7 @@ mod feedback;
 mod outgoing;
 mod peer;
 mod pump;
+mod raw;
 mod tally;
 mod whip;
 
@@ -240,7 +241,7 @@ impl Publisher {
     /// A moment of ours on the server's clock, in microseconds, once the clocks have been compared.
     pub fn server_us_from_moment(&self, moment: Moment) -> Option<i64> {
         let offset = (*self.offset.borrow())?;
-        Some(self.clock.unix_us_from_moment(moment) + offset.offset_us)
+        Some(self.clock.unix_us_from_moment(moment).saturating_add(offset.offset_us))
     }
 
     /// The distance between the clocks as far as it is known.

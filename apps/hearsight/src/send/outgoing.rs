@@ -48,9 +48,21 @@ impl Outgoing {
         }
         let report = self.stream.report(unit, clock.now(), clock);
         if let Some(report) = report {
-            self.track.write_rtcp(report).await.map_err(SendError::gone)?;
+            self.reports(report).await?;
         }
         Ok(())
+    }
+
+    /// Sends RTCP packets.
+    pub(super) async fn reports(&self, reports: Vec<Box<dyn rtcp::Packet>>) -> Result<(), SendError> {
+        self.track.write_rtcp(reports).await.map_err(SendError::gone)
+    }
+
+    /// Sends a packet of someone else's making as one of this stream.
+    pub(super) async fn as_it_is(&self, mut packet: rtp::Packet) -> Result<(), SendError> {
+        packet.header.ssrc = self.stream.ssrc;
+        packet.header.payload_type = self.stream.payload_type;
+        self.track.write_rtp(packet).await.map_err(SendError::gone)
     }
 }
 

@@ -23,7 +23,7 @@ const WATCHED: Span = Span::from_secs(12);
 
 /// From the offer to the connection, and to the first picture.
 pub(crate) fn connect() -> Result<Value> {
-    let server = Server::start(&["--log-level", "error", "--recognise-warm", "2"])?;
+    let server = Server::for_a_crowd(&["--log-level", "error", "--recognise-warm", "2"])?;
     let pictures = flash()?;
     let clock = Clock::new();
     let (mut connected, mut seen) = (Vec::new(), Vec::new());
@@ -107,7 +107,7 @@ fn flash() -> Result<Vec<Arc<[u8]>>> {
 /// How many sessions that speak and show 720p30 are served before captions are lost or late.
 pub(crate) fn sustain() -> Result<Value> {
     let most = MOST.to_string();
-    let server = Server::start(&[
+    let server = Server::for_a_crowd(&[
         "--log-level",
         "error",
         "--limits-sessions",
