@@ -368,24 +368,10 @@ where
     let matches = program.try_get_matches_from_mut(args)?;
     let (name, flags) = matches.subcommand().expect("clap requires a subcommand");
     let mut settings = Settings::defaults(keys.clone());
-    if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
+    if let Some(command) = without_settings(flags) {
         return Ok(Loaded {
             config: check::config(&settings, &around.variables)?,
-            command: Command::RecogniseWorker(model.clone()),
-            files: Vec::new(),
-            values: BTreeMap::new(),
-        });
-    }
-    if let Some(user) = flags.try_get_one::<String>("user").ok().flatten() {
-        let streams = flags
-            .get_many::<String>("streams")
-            .unwrap_or_default()
-            .cloned()
-            .collect();
-        let user = user.clone();
-        return Ok(Loaded {
-            config: check::config(&settings, &around.variables)?,
-            command: Command::Token { user, streams },
+            command,
             files: Vec::new(),
             values: BTreeMap::new(),
         });
@@ -419,6 +405,20 @@ where
         files: named.map_or_else(|| around.files.clone(), |path| vec![path]),
         values: settings.texts(),
     })
+}
+
+/// Commands that read no file and no environment.
+fn without_settings(flags: &ArgMatches) -> Option<Command> {
+    if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
+        return Some(Command::RecogniseWorker(model.clone()));
+    }
+    let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
+    let streams = flags
+        .get_many::<String>("streams")
+        .unwrap_or_default()
+        .cloned()
+        .collect();
+    Some(Command::Token { user, streams })
 }
 
 /// The settings file: the one that was named, else the first that exists.
