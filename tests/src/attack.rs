@@ -2,7 +2,7 @@
 //!
 //! Each kind of attack is a task that goes on until it is dropped, at a stated pace: what is measured is what the server
 //! does about it, not how much of the machine an attacker on the same machine can take. Attackers come from
-//! [`ELSEWHERE`], so that limits for one address leave the witness alone. Start at [`campaign`].
+//! another loopback address, so that limits for one address leave the witness alone. Start at [`campaign`].
 
 pub mod campaign;
 mod channel;
