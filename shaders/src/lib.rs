@@ -18,3 +18,5 @@ mod validate;
 pub use device::{Device, DeviceError, Kind, LARGEST, OpenError};
 pub use planes::PlanesError;
 pub use texture::{Rgba, Texture, UploadError};
+#[allow(missing_docs)] pub mod fill;
+pub mod proto;
