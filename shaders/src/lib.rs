@@ -6,9 +6,21 @@
 //! Start at [`Device::open`], then [`colour::Convert`].
 #![forbid(unsafe_code)]
 
+pub mod blend;
+pub mod choose;
 pub mod colour;
+pub mod compare;
 mod device;
+pub mod fill;
+pub mod grid;
+pub mod interpolate;
+pub mod median;
+pub mod padded;
 mod planes;
+pub mod proto;
+pub mod resize;
+pub mod smooth;
+pub mod split;
 #[cfg(test)]
 mod rig;
 mod texture;
@@ -18,5 +30,4 @@ mod validate;
 pub use device::{Device, DeviceError, Kind, LARGEST, OpenError};
 pub use planes::PlanesError;
 pub use texture::{Rgba, Texture, UploadError};
-#[allow(missing_docs)] pub mod fill;
-pub mod proto;
+

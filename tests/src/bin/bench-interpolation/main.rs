@@ -19,18 +19,21 @@ fn main() -> Result<()> {
             let clip = load(src, frames, folder)?;
             let mut rows = Vec::new();
             for m in methods {
-                let mut sum = 0.0; let mut n = 0;
+                let mut sum = 0.0; let mut n = 0; let cpu = || std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse::<u64>().unwrap(); let mut spent = 0;
                 for i in (0..clip.dropped.len()).step_by(skip) {
                     let (a, b) = (&clip.kept[i], &clip.kept[i + 1]);
-                    let made = match m.as_str() {
+                    let from = cpu();
+ let made = match m.as_str() {
                         "hold" => luma(&a.picture),
                         "blend" => luma(&a.picture).iter().zip(luma(&b.picture)).map(|(a, b)| ((u16::from(*a) + u16::from(b) + 1) / 2) as u8).collect(),
                         "recipe" => hearsight_shaders::proto::recipe(&a.picture, &b.picture, &b.motion),
-                        _ => hearsight_shaders::proto::ours(&a.picture, &b.picture, &b.motion, 0.5),
+                        "occ" => luma(&hearsight_shaders::interpolate::make(&a.picture, &b.picture, Some(&a.motion), &b.motion, 0.5)?),
+                        _ => luma(&hearsight_shaders::interpolate::make(&a.picture, &b.picture, None, &b.motion, 0.5)?),
                     };
-                    sum += quality::psnr(&made, &clip.dropped[i]); n += 1;
+                    spent += cpu() - from;
+ sum += quality::psnr(&made, &clip.dropped[i]); n += 1;
                 }
-                rows.push(sum / n as f64);
+                rows.push(sum / n as f64); if clip.height == 720 && clip.width == 1280 { eprintln!("{} {m} {:.1} ms", clip.name, spent as f64 / 1e6 / n as f64); }
             }
             Ok((clip.name.clone(), rows))
         }).unwrap() }).collect();

@@ -75,25 +75,16 @@ pub(crate) fn sources(named: &[String]) -> Vec<Source> {
 /// from there when it lies there already.
 pub(crate) fn load(source: &Source, frames: usize, folder: &Path) -> Result<Clip> {
     let name = source.name().to_owned();
-    let raw = folder.join(format!("{name}-{frames}.yuv"));
-    let (width, height) = match source {
-        Source::File(_, path) => {
-            if !raw.is_file() {
-                decode_file(path, frames, &raw)?;
-            }
-            size_of_file(path)?
+    let raw = folder.join(format!("{name}-{frames}.y4m"));
+    if !raw.is_file() {
+        match source {
+            Source::File(_, path) => decode_file(path, frames, &raw)?,
+            Source::Rendered(scene) => fs::write(&raw, scene.render(frames))?,
         }
-        Source::Rendered(scene) => {
-            if !raw.is_file() {
-                fs::write(&raw, scene.render(frames))?;
-            }
-            rendered::SIZE
-        }
-    };
+    }
     let bytes = fs::read(&raw)?;
-    let picture = (width * height * 3 / 2) as usize;
-    ensure!(bytes.len() / picture >= 3, "{name}: fewer than three pictures");
-    let pictures: Vec<&[u8]> = bytes.chunks_exact(picture).collect();
+    let ((width, height), pictures) = pictures_of(&bytes).with_context(|| format!("{name}: not a clip"))?;
+    ensure!(pictures.len() >= 3, "{name}: fewer than three pictures");
     let stream = folder.join(format!("{name}-{frames}.h264"));
     if !stream.is_file() {
         let kept = pictures.iter().step_by(2).copied().collect::<Vec<_>>().concat();
@@ -148,21 +139,21 @@ pub(crate) fn ffmpeg() -> Command {
 
 fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     let mut command = ffmpeg();
-    command.arg("-i").arg(path).args(["-map", "0:v:0", "-vsync", "passthrough"]);
-    command.args(["-frames:v", &frames.to_string(), "-pix_fmt", "yuv420p", "-f", "rawvideo"]);
+    command.arg("-i").arg(path).args(["-vsync", "passthrough"]);
+    command.args(["-frames:v", &frames.to_string(), "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"]);
     run(command.arg(raw), None).map(drop)
 }
 
-fn size_of_file(path: &Path) -> Result<(u32, u32)> {
-    let mut command = Command::new("ffprobe");
-    command.args(["-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height"]);
-    let (said, _) = run(command.args(["-of", "csv=p=0"]).arg(path), None)?;
-    let said = String::from_utf8_lossy(&said);
-    let mut sides = said.trim().split(',').map(str::parse);
-    match (sides.next(), sides.next()) {
-        (Some(Ok(width)), Some(Ok(height))) => Ok((width, height)),
-        _ => bail!("ffprobe says no size of {}: {said}", path.display()),
-    }
+/// Size and pictures of a YUV4MPEG2 stream of planar 4:2:0 with 8 bits, whose frames have no parameters.
+fn pictures_of(bytes: &[u8]) -> Option<((u32, u32), Vec<&[u8]>)> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let header = std::str::from_utf8(&bytes[..end]).ok()?;
+    let side = |tag: char| header.split(' ').find_map(|word| word.strip_prefix(tag)?.parse::<u32>().ok());
+    let (width, height) = (side('W')?, side('H')?);
+    let mark = b"FRAME\n".len();
+    let picture = (width * height + 2 * width.div_ceil(2) * height.div_ceil(2)) as usize;
+    let frames = bytes[end + 1..].chunks_exact(mark + picture);
+    Some(((width, height), frames.map(|frame| &frame[mark..]).collect()))
 }
 
 /// As the reference figures were made; a delimiter before each unit says where to cut.

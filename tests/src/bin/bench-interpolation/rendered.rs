@@ -28,11 +28,12 @@ impl Scene {
         }
     }
 
-    /// `frames` pictures, planar YUV 4:2:0 one after the other, chroma grey.
+    /// `frames` pictures as YUV4MPEG2, chroma grey.
     pub(crate) fn render(self, frames: usize) -> Vec<u8> {
         let (width, height) = (SIZE.0 as usize, SIZE.1 as usize);
-        let mut bytes = Vec::with_capacity(frames * width * height * 3 / 2);
+        let mut bytes = format!("YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n").into_bytes();
         for frame in 0..frames {
+            bytes.extend(b"FRAME\n");
             for row in 0..height {
                 bytes.extend((0..width).map(|column| self.luma(frame as f64, column as f64, row as f64)));
             }
