@@ -1,54 +1,28 @@
 //! Makes one plane of a picture from its neighbours, by the weighed ways.
 
-use crate::compare::{Weights, both};
-use crate::grid::{CELL, Grid};
-use crate::padded::Padded;
+use crate::compare::{Ways, Weights};
+use crate::grid::CELL;
 use crate::split::Split;
 
 /// Shares of one row of samples, each as long as the row.
 #[derive(Default)]
 struct Shares([Vec<f32>; 4]);
 
-/// The samples of a plane of `columns × rows`, rows from the top, without padding. The grids and the weights have one entry
-/// for each 4 × 4 samples; vectors are in 1/16 of a sample.
+/// The samples of a plane of `columns × rows`, rows from the top, without padding. `weights` has one entry for each of the
+/// ways' cells, `across` of them in a row.
 pub fn reference(
-    earlier: &Padded,
-    later: &Padded,
-    [fine, soft]: [&Grid; 2],
+    ways: &Ways<'_>,
     weights: &[Weights],
+    across: usize,
     (columns, rows): (usize, usize),
     split: Split,
 ) -> Vec<u8> {
-    let across = fine.columns * CELL;
     let mut made = vec![0; columns * rows];
-    let mut ways: [Vec<u8>; 4] = std::array::from_fn(|_| vec![0; across * CELL]);
-    let mut shares = Shares(std::array::from_fn(|_| vec![0.0; across]));
-    for (row, target) in made.chunks_mut(columns * CELL).enumerate() {
-        for column in 0..fine.columns {
-            let at = row * fine.columns + column;
-            let still = both(earlier, later, [0, 0], (column, row), split);
-            let chosen = both(earlier, later, fine.vectors[at], (column, row), split);
-            let smoothed = both(earlier, later, soft.vectors[at], (column, row), split);
-            let samples = [chosen[0], chosen[1], mean(smoothed, split), mean(still, split)];
-            for (way, samples) in ways.iter_mut().zip(&samples) {
-                for (line, samples) in samples.chunks_exact(CELL).enumerate() {
-                    way[line * across + column * CELL..][..CELL].copy_from_slice(samples);
-                }
-            }
-        }
-        for (line, target) in target.chunks_mut(columns).enumerate() {
-            shares.lay(weights, (fine.columns, fine.rows), row, line);
-            shares.mix(ways.each_ref().map(|way| &way[line * across..][..across]), target);
-        }
-    }
-    made
-}
-
-fn mean([a, b]: [[u8; CELL * CELL]; 2], split: Split) -> [u8; CELL * CELL] {
-    let later = split.later() as u32;
-    let mut made = [0; CELL * CELL];
-    for ((made, a), b) in made.iter_mut().zip(a).zip(b) {
-        *made = ((u32::from(a) * (256 - later) + u32::from(b) * later + 128) >> 8) as u8;
+    let down = weights.len() / across;
+    let mut shares = Shares(std::array::from_fn(|_| vec![0.0; across * CELL]));
+    for (row, target) in made.chunks_exact_mut(columns).enumerate() {
+        shares.lay(weights, (across, down), row / CELL, row % CELL);
+        shares.mix(ways.row(row, across * CELL), split, target);
     }
     made
 }
@@ -87,16 +61,19 @@ impl Shares {
         }
     }
 
-    fn mix(&self, [a, b, smoothed, still]: [&[u8]; 4], target: &mut [u8]) {
+    fn mix(&self, ways: [[&[u8]; 2]; 3], split: Split, target: &mut [u8]) {
         let length = target.len();
+        let [[a, b], smoothed, still] = ways.map(|pair| pair.map(|line| &line[..length]));
         let [chosen_share, smoothed_share, still_share, later] = self.0.each_ref().map(|shares| &shares[..length]);
-        let (a, b, smoothed, still) = (&a[..length], &b[..length], &smoothed[..length], &still[..length]);
+        let onward = split.later() as f32 / Split::WHOLE as f32;
         for at in 0..length {
-            let (from, to) = (f32::from(a[at]), f32::from(b[at]));
-            let chosen = from + (to - from) * later[at];
-            let sum = chosen * chosen_share[at]
-                + f32::from(smoothed[at]) * smoothed_share[at]
-                + f32::from(still[at]) * still_share[at];
+            let mean = |[a, b]: [&[u8]; 2], later: f32| {
+                let (a, b) = (f32::from(a[at]), f32::from(b[at]));
+                a + (b - a) * later
+            };
+            let sum = mean([a, b], later[at]) * chosen_share[at]
+                + mean(smoothed, onward) * smoothed_share[at]
+                + mean(still, onward) * still_share[at];
             target[at] = (sum + 0.5) as u8;
         }
     }

@@ -29,25 +29,49 @@ pub struct Sides<'a> {
     pub later: &'a Grid,
 }
 
+/// A plane's samples along each way, from the earlier and from the later picture.
+#[derive(Debug)]
+pub struct Ways<'a> {
+    /// Along the chosen vectors: whole cells, as [`crate::warp`] makes them.
+    pub chosen: [Vec<u8>; 2],
+    /// Along the smoothed vectors, likewise.
+    pub smoothed: [Vec<u8>; 2],
+    /// At rest: the planes themselves.
+    pub still: [&'a Padded; 2],
+}
+
+impl Ways<'_> {
+    /// One row of samples of whole cells: along the chosen vectors, along the smoothed ones, at rest.
+    pub(crate) fn row(&self, row: usize, length: usize) -> [[&[u8]; 2]; 3] {
+        let moved = |side: &'_ Vec<u8>| -> std::ops::Range<usize> {
+            let start = row * length;
+            start..(start + length).min(side.len())
+        };
+        [
+            [0, 1].map(|side| &self.chosen[side][moved(&self.chosen[side])]),
+            [0, 1].map(|side| &self.smoothed[side][moved(&self.smoothed[side])]),
+            [0, 1].map(|side| &self.still[side].rows_from(0, row as i32, 0)[..length]),
+        ]
+    }
+}
+
 /// The sums of absolute differences in each cell, for each way, rows from the top.
-pub(crate) fn differences(earlier: &Padded, later: &Padded, fine: &Grid, soft: &Grid, split: Split) -> Vec<[u32; 3]> {
-    let mut sums = Vec::with_capacity(fine.vectors.len());
-    for row in 0..fine.rows {
-        for column in 0..fine.columns {
-            let at = row * fine.columns + column;
-            let sum = |vector: Vector| {
-                let [a, b] = both(earlier, later, vector, (column, row), split);
-                a.iter().zip(&b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum::<u32>()
-            };
-            let chosen = sum(fine.vectors[at]);
-            let smoothed = if soft.vectors[at] == fine.vectors[at] { chosen } else { sum(soft.vectors[at]) };
-            sums.push([chosen, smoothed, sum([0, 0])]);
+pub(crate) fn differences(ways: &Ways<'_>, (columns, rows): (usize, usize)) -> Vec<[u32; 3]> {
+    let mut sums = vec![[0_u32; 3]; columns * rows];
+    for row in 0..rows * CELL {
+        let sums = &mut sums[row / CELL * columns..][..columns];
+        for (way, [a, b]) in ways.row(row, columns * CELL).into_iter().enumerate() {
+            let cells = a.as_chunks::<CELL>().0.iter().zip(b.as_chunks::<CELL>().0);
+            for (sum, (a, b)) in sums.iter_mut().zip(cells) {
+                let four = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).fold(0, u32::wrapping_add);
+                sum[way] = sum[way].wrapping_add(four);
+            }
         }
     }
     sums
 }
 
-/// The shares in each cell, from the differences in 3 × 3 cells around it.
+/// The shares in each cell, from the differences in 3 × 3 cells around it. `fine` are the chosen vectors by cells.
 pub fn reference(differences: &[[u32; 3]], fine: &Grid, sides: Sides<'_>, split: Split) -> Vec<Weights> {
     let (columns, rows) = (fine.columns, fine.rows);
     let mut weights = Vec::with_capacity(differences.len());
@@ -62,7 +86,7 @@ pub fn reference(differences: &[[u32; 3]], fine: &Grid, sides: Sides<'_>, split:
             }
             let vector = fine.vectors[row * columns + column];
             weights.push(Weights {
-                ways: ways(sum),
+                ways: trusts(sum),
                 later: share(vector, (column as i32, row as i32), sides, split),
             });
         }
@@ -70,16 +94,16 @@ pub fn reference(differences: &[[u32; 3]], fine: &Grid, sides: Sides<'_>, split:
     weights
 }
 
-fn ways(sum: [u32; 3]) -> [f32; 3] {
+fn trusts(sum: [u32; 3]) -> [f32; 3] {
     let samples = (9 * CELL * CELL) as f32;
     let trust = |way: usize| {
         // One code of difference is what coding alone makes.
         let difference = sum[way] as f32 / samples + 1.0;
         TRUST[way] / (difference * difference)
     };
-    let trusts = [trust(0), trust(1), trust(2)];
-    let total = trusts[0] + trusts[1] + trusts[2];
-    trusts.map(|trust| trust / total)
+    let all = [trust(0), trust(1), trust(2)];
+    let total = all[0] + all[1] + all[2];
+    all.map(|trust| trust / total)
 }
 
 /// The later picture's share. Where a vector lands on content that moves otherwise, what it is after is hidden there.
@@ -103,44 +127,18 @@ fn agreement(one: Vector, other: Vector) -> f32 {
 
 const APART: f32 = 4.0;
 
-/// A cell's samples along a vector from both pictures, rows from the top.
-pub(crate) fn both(
-    earlier: &Padded,
-    later: &Padded,
-    vector: Vector,
-    (column, row): (usize, usize),
-    split: Split,
-) -> [[u8; CELL * CELL]; 2] {
-    let [back_x, back_y] = split.back(vector).map(i32::from);
-    let [on_x, on_y] = split.onward(vector).map(i32::from);
-    let (x, y) = ((column * CELL) as i32 * i32::from(UNITS), (row * CELL) as i32 * i32::from(UNITS));
-    [cell(earlier, x - back_x, y - back_y), cell(later, x + on_x, y + on_y)]
-}
-
-/// 4 × 4 samples from a place in 1/16 of a sample, bilinear, rounded.
-fn cell(plane: &Padded, x: i32, y: i32) -> [u8; CELL * CELL] {
-    let from = plane.rows_from(x >> 4, y >> 4, CELL);
-    let (right, below) = ((x & 15) as u16, (y & 15) as u16);
-    let stride = plane.stride();
-    let mut corners = [[0_u16; 4]; 5];
-    let mut next = [[0_u16; 4]; 5];
-    for (line, (near, far)) in corners.iter_mut().zip(&mut next).enumerate() {
-        if let Some(samples) = from.get(line * stride..).and_then(|rest| rest.first_chunk::<5>()) {
-            for at in 0..4 {
-                near[at] = u16::from(samples[at]);
-                far[at] = u16::from(samples[at + 1]);
-            }
+/// The same shares for cells of twice the side: of each four, the mean.
+pub(crate) fn halved(weights: &[Weights], columns: usize) -> Vec<Weights> {
+    let rows = weights.len() / columns.max(1);
+    let places = (0..rows.div_ceil(2)).flat_map(|row| (0..columns.div_ceil(2)).map(move |column| (2 * row, 2 * column)));
+    let mean = |(row, column): (usize, usize)| {
+        let mut sum = Weights::default();
+        for (y, x) in [(row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1)] {
+            let one = weights[y.min(rows - 1) * columns + x.min(columns - 1)];
+            sum.ways = [0, 1, 2].map(|way| sum.ways[way] + 0.25 * one.ways[way]);
+            sum.later += 0.25 * one.later;
         }
-    }
-    let shares = [(16 - right) * (16 - below), right * (16 - below), (16 - right) * below, right * below];
-    let mut made = [0; CELL * CELL];
-    for (at, made) in made.iter_mut().enumerate() {
-        let (line, column) = (at / 4, at % 4);
-        let sum = corners[line][column] * shares[0]
-            + next[line][column] * shares[1]
-            + corners[line + 1][column] * shares[2]
-            + next[line + 1][column] * shares[3];
-        *made = ((sum + 128) >> 8) as u8;
-    }
-    made
+        sum
+    };
+    places.map(mean).collect()
 }

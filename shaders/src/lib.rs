@@ -17,13 +17,14 @@ pub mod interpolate;
 pub mod median;
 pub mod padded;
 mod planes;
-pub mod proto;
+pub mod recipe;
 pub mod resize;
 pub mod smooth;
 pub mod split;
 #[cfg(test)]
 mod rig;
 mod texture;
+pub mod warp;
 #[cfg(test)]
 mod validate;
 

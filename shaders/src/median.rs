@@ -72,10 +72,13 @@ fn middle(votes: [[i16; LANES]; VOTES]) -> [i16; LANES] {
     held[low + count / 2]
 }
 
+/// Puts the lesser of two in the first place, lane by lane.
 fn exchange(held: &mut [[i16; LANES]; VOTES], low: usize, high: usize) {
+    let (a, b) = (held[low], held[high]);
+    let (mut lesser, mut greater) = (a, b);
     for lane in 0..LANES {
-        let (a, b) = (held[low][lane], held[high][lane]);
-        held[low][lane] = a.min(b);
-        held[high][lane] = a.max(b);
+        lesser[lane] = a[lane].min(b[lane]);
+        greater[lane] = a[lane].max(b[lane]);
     }
+    (held[low], held[high]) = (lesser, greater);
 }

@@ -15,6 +15,13 @@ pub struct Padded {
 }
 
 impl Padded {
+    /// Copies the plane.
+    pub(crate) fn of(sheet: &Sheet<'_>) -> Self {
+        let mut padded = Self::default();
+        padded.fill(sheet);
+        padded
+    }
+
     /// Copies the plane, into the memory of an earlier copy.
     pub(crate) fn fill(&mut self, sheet: &Sheet<'_>) {
         let margin = MARGIN as usize;

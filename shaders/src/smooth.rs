@@ -15,20 +15,19 @@ pub fn reference(grid: &Grid) -> Grid {
 fn pass(grid: &Grid, place: impl Fn(i32, i32, i32) -> (i32, i32)) -> Grid {
     let mut made = grid.clone();
     let reach = WEIGHTS.len() as i32 - 1;
-    let mut places = (0..grid.rows as i32).flat_map(|row| (0..grid.columns as i32).map(move |column| (column, row)));
-    for target in &mut made.vectors {
-        let Some((column, row)) = places.next() else { break };
-        let (mut sum, mut total) = ([0; 2], 0);
-        for offset in -reach..=reach {
-            let (column, row) = place(column, row, offset);
-            let vector = grid.at(column, row);
-            if vector != UNKNOWN {
-                let weight = WEIGHTS[offset.unsigned_abs() as usize];
-                sum = [sum[0] + weight * i32::from(vector[0]), sum[1] + weight * i32::from(vector[1])];
-                total += weight;
+    for (row, targets) in (0..).zip(made.vectors.chunks_exact_mut(grid.columns.max(1))) {
+        for (column, target) in (0..).zip(targets) {
+            let (mut sum, mut total) = ([0_i32; 2], 0_i32);
+            for offset in -reach..=reach {
+                let (column, row) = place(column, row, offset);
+                let vector = grid.at(column, row);
+                // 4096 vectors of 14 bits fit 32: unchecked, both parts are summed side by side.
+                let weight = if vector == UNKNOWN { 0 } else { WEIGHTS[offset.unsigned_abs() as usize] };
+                sum = [0, 1].map(|part| sum[part].wrapping_add(weight.wrapping_mul(i32::from(vector[part]))));
+                total = total.wrapping_add(weight);
             }
+            *target = mean(sum, total);
         }
-        *target = mean(sum, total);
     }
     made
 }
@@ -37,6 +36,5 @@ fn mean(sum: [i32; 2], total: i32) -> Vector {
     if total == 0 {
         return UNKNOWN;
     }
-    // Halves go up, whatever the sign.
-    sum.map(|sum| (2 * sum + total).div_euclid(2 * total) as i16)
+    sum.map(|sum| (sum as f32 / total as f32).round() as i16)
 }

@@ -19,16 +19,21 @@ fn main() -> Result<()> {
             let clip = load(src, frames, folder)?;
             let mut rows = Vec::new();
             for m in methods {
-                let mut sum = 0.0; let mut n = 0; let cpu = || std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse::<u64>().unwrap(); let mut spent = 0;
+                let mut sum = 0.0; let mut n = 0; let cpu = || std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse::<u64>().unwrap(); let mut spent = 0; let mut m0 = None;
                 for i in (0..clip.dropped.len()).step_by(skip) {
                     let (a, b) = (&clip.kept[i], &clip.kept[i + 1]);
                     let from = cpu();
  let made = match m.as_str() {
                         "hold" => luma(&a.picture),
                         "blend" => luma(&a.picture).iter().zip(luma(&b.picture)).map(|(a, b)| ((u16::from(*a) + u16::from(b) + 1) / 2) as u8).collect(),
-                        "recipe" => hearsight_shaders::proto::recipe(&a.picture, &b.picture, &b.motion),
-                        "occ" => luma(&hearsight_shaders::interpolate::make(&a.picture, &b.picture, Some(&a.motion), &b.motion, 0.5)?),
-                        _ => luma(&hearsight_shaders::interpolate::make(&a.picture, &b.picture, None, &b.motion, 0.5)?),
+                        "recipe" => hearsight_shaders::recipe::half_way(&a.picture, &b.picture, &b.motion)?,
+                        m => { use hearsight_shaders::interpolate::*; let size = (a.picture.width, a.picture.height);
+                            if m0.is_none() || skip > 1 { m0 = Some(Motion::new(&a.motion, size)); }
+                            let m1 = Motion::new(&b.motion, size);
+                            let made = make(Pair { earlier: &a.picture, later: &b.picture, before: if m == "ours" { m0.as_ref() } else { None }, motion: &m1 }, 0.5, Rung::Vectors)?;
+                            if let Some(h) = made.held { eprintln!("{} {i} {h:?}", clip.name); }
+                            m0 = Some(m1);
+                            luma(&made.picture) }
                     };
                     spent += cpu() - from;
  sum += quality::psnr(&made, &clip.dropped[i]); n += 1;

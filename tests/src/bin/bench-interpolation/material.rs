@@ -139,7 +139,7 @@ pub(crate) fn ffmpeg() -> Command {
 
 fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     let mut command = ffmpeg();
-    command.arg("-i").arg(path).args(["-vsync", "passthrough"]);
+    command.arg("-i").arg(path).args(["-map", "0:v:0", "-vsync", "passthrough"]);
     command.args(["-frames:v", &frames.to_string(), "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"]);
     run(command.arg(raw), None).map(drop)
 }
