@@ -61,10 +61,19 @@ pub fn cells((width, height): (u32, u32)) -> (usize, usize) {
     ((width as usize).div_ceil(CELL), (height as usize).div_ceil(CELL))
 }
 
+/// The largest block that is believed, in pixels on a side: four times that of a macroblock. It bounds the work that a
+/// hostile field can make.
+const LARGEST_BLOCK: u8 = 64;
+
+/// The most blocks of a field that are looked at: as many as its cells can hold, from two references each.
+pub(crate) fn most_blocks(columns: usize, rows: usize) -> usize {
+    2 * columns * rows
+}
+
 /// A block's vector as motion from the earlier picture to the later one; none where it lies in the future, or is not
 /// believed.
 pub(crate) fn vector_from_block(block: &hearsight_core::media::Block) -> Option<Vector> {
-    if block.reference >= 0 {
+    if block.reference >= 0 || block.width.max(block.height) > LARGEST_BLOCK {
         return None;
     }
     let scale = f32::from(UNITS) / f32::from(block.reference);

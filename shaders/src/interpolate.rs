@@ -14,6 +14,7 @@ use crate::compare::{self, Sides, Ways};
 use crate::grid::{CELL, Grid, tells};
 use crate::padded::Padded;
 use crate::planes::{PlanesError, sheets};
+use crate::resize::Change;
 use crate::split::Split;
 use crate::warp::{self, Side};
 use crate::{blend, choose, fill, median, resize, smooth};
@@ -85,10 +86,10 @@ pub struct Made {
 }
 
 /// A cell of which every sample differs by no more than this, on average, stands still: what coding it twice makes.
-const SAME: u32 = 2 * (CELL * CELL) as u32;
+pub(crate) const SAME: u32 = 2 * (CELL * CELL) as u32;
 
 /// Mean difference in codes above which two pictures show different scenes, even along the best of all ways.
-const CUT: f32 = 24.0;
+pub(crate) const CUT: f32 = 24.0;
 
 /// Makes the picture at `at`, 0 being the earlier and 1 the later, at most as well as `rung` says. At 0 and 1 it is that
 /// picture itself. Errors: planes that do not hold their picture.
@@ -146,11 +147,11 @@ type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
 
 impl Scene<'_> {
     fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Outcome {
-        let by_blocks = resize::halved(&motion.soft);
+        let by_blocks = resize::reference(&motion.soft, Change::Halve);
         let [luma_before, luma_after] = [&self.earlier[0], &self.later[0]];
         let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
         let chosen = median::reference(&chosen);
-        let fine = resize::doubled(&chosen, (motion.raw.columns, motion.raw.rows));
+        let fine = resize::reference(&chosen, Change::Double(motion.raw.columns, motion.raw.rows));
         let ways = self.ways(0, &fine, &motion.soft);
         let differences = compare::differences(&ways, (fine.columns, fine.rows));
         judge(&differences, size)?;
@@ -163,7 +164,10 @@ impl Scene<'_> {
         let luma = blend::reference(&ways, &weights, fine.columns, wide, self.split);
         // A cell of chroma covers a block of luma.
         let weights = compare::halved(&weights, fine.columns);
-        let (chosen, smoothed) = (halves(&chosen), halves(&by_blocks));
+        let (chosen, smoothed) = (
+            resize::reference(&chosen, Change::Shrink),
+            resize::reference(&by_blocks, Change::Shrink),
+        );
         let half = (wide.0.div_ceil(2), wide.1.div_ceil(2));
         let [u, v] = [1, 2].map(|plane| {
             let ways = self.ways(plane, &chosen, &smoothed);
@@ -225,15 +229,6 @@ fn judge(differences: &[[u32; 3]], (width, height): (u32, u32)) -> Result<(), He
     let least = |[a, b, c]: &[u32; 3]| u64::from(*a.min(b).min(c));
     let sum: u64 = differences.iter().map(least).sum();
     if sum as f32 / (width as f32 * height as f32) > CUT { Err(Held::Cut) } else { Ok(()) }
-}
-
-/// The same motion in samples of a plane of half the size, halves up.
-fn halves(grid: &Grid) -> Grid {
-    let half = |part: i16| (part + 1) >> 1;
-    Grid {
-        vectors: grid.vectors.iter().map(|vector| vector.map(half)).collect(),
-        ..*grid
-    }
 }
 
 fn picture_from_planes([y, u, v]: [Vec<u8>; 3], (width, height): (u32, u32)) -> Picture<Planes> {

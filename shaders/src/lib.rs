@@ -14,6 +14,8 @@ mod device;
 pub mod fill;
 pub mod grid;
 pub mod interpolate;
+mod kernel;
+pub mod maker;
 pub mod median;
 pub mod padded;
 mod planes;

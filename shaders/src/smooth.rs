@@ -36,5 +36,9 @@ fn mean(sum: [i32; 2], total: i32) -> Vector {
     if total == 0 {
         return UNKNOWN;
     }
-    sum.map(|sum| (sum as f32 / total as f32).round() as i16)
+    // Halves go up, whatever the sign. Most often all are known: the weights sum to 4096.
+    sum.map(|sum| match total {
+        4096 => (sum + 2048) >> 12,
+        _ => (2 * sum + total).div_euclid(2 * total),
+    } as i16)
 }
