@@ -27,6 +27,9 @@ pub fn reference(
     made
 }
 
+/// Added to the difference in one sample, in codes, before it counts against a way: what coding alone makes.
+const DOUBT: f32 = 4.0;
+
 /// Where in its cell a sample lies, from the cell's middle, in cells.
 const PLACES: [f32; CELL] = [-0.375, -0.125, 0.125, 0.375];
 
@@ -34,9 +37,16 @@ impl Shares {
     /// Bilinear between the middles of cells, for one line of samples of a row of cells.
     fn lay(&mut self, weights: &[Weights], (columns, rows): (usize, usize), row: usize, line: usize) {
         let place = PLACES[line];
-        let other = if place < 0.0 { row.saturating_sub(1) } else { (row + 1).min(rows - 1) };
+        let other = if place < 0.0 {
+            row.saturating_sub(1)
+        } else {
+            (row + 1).min(rows - 1)
+        };
         let far = place.abs();
-        let (own, other) = (&weights[row * columns..][..columns], &weights[other * columns..][..columns]);
+        let (own, other) = (
+            &weights[row * columns..][..columns],
+            &weights[other * columns..][..columns],
+        );
         let down = |column: usize| {
             let (a, b) = (own[column], other[column]);
             let [a, b] = [a, b].map(|it| [it.ways[0], it.ways[1], it.ways[2], it.later]);
@@ -67,13 +77,22 @@ impl Shares {
         let [chosen_share, smoothed_share, still_share, later] = self.0.each_ref().map(|shares| &shares[..length]);
         let onward = split.later() as f32 / Split::WHOLE as f32;
         for at in 0..length {
-            let mean = |[a, b]: [&[u8]; 2], later: f32| {
-                let (a, b) = (f32::from(a[at]), f32::from(b[at]));
-                a + (b - a) * later
-            };
-            let sum = mean([a, b], later[at]) * chosen_share[at]
-                + mean(smoothed, onward) * smoothed_share[at]
-                + mean(still, onward) * still_share[at];
+            // How far apart the two pictures are in this very sample, along each way.
+            let pair = |[a, b]: [&[u8]; 2]| (f32::from(a[at]), f32::from(b[at]));
+            let mean = |(a, b): (f32, f32), later: f32| a + (b - a) * later;
+            let doubt = |(a, b): (f32, f32)| DOUBT + (b - a).abs();
+            let (chosen, smoothed, still) = (pair([a, b]), pair(smoothed), pair(still));
+            let doubts = [doubt(chosen), doubt(smoothed), doubt(still)];
+            // Shares over doubts, all times the product of the doubts.
+            let shares = [
+                chosen_share[at] * doubts[1] * doubts[2],
+                smoothed_share[at] * doubts[0] * doubts[2],
+                still_share[at] * doubts[0] * doubts[1],
+            ];
+            let sum = mean(chosen, later[at]) * shares[0]
+                + mean(smoothed, onward) * shares[1]
+                + mean(still, onward) * shares[2];
+            let sum = sum / (shares[0] + shares[1] + shares[2]);
             target[at] = (sum + 0.5) as u8;
         }
     }

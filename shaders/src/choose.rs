@@ -15,8 +15,17 @@ pub const BLOCK: usize = 2 * CELL;
 pub(crate) const WINDOW: usize = 2 * BLOCK;
 
 /// Where candidates are taken from, in cells from the block's first.
-pub(crate) const OFFSETS: [(i32, i32); 9] =
-    [(0, 0), (-2, 0), (3, 0), (0, -2), (0, 3), (-4, -4), (5, -4), (-4, 5), (5, 5)];
+pub(crate) const OFFSETS: [(i32, i32); 9] = [
+    (0, 0),
+    (-2, 0),
+    (3, 0),
+    (0, -2),
+    (0, 3),
+    (-4, -4),
+    (5, -4),
+    (-4, 5),
+    (5, 5),
+];
 
 /// What a unit of distance from the smoothed vector costs, in the sum of differences; and the most that counts.
 pub(crate) const PENALTY: i32 = 4;
@@ -77,16 +86,26 @@ fn difference(earlier: &Padded, later: &Padded, whole: Vector, at: (i32, i32), s
     let [dx, dy] = back.map(i32::from);
     let (from_x, from_y) = (at.0 - dx, at.1 - dy);
     let to = (from_x + i32::from(whole[0]), from_y + i32::from(whole[1]));
-    let (mut a, mut b) = (earlier.rows_from(from_x, from_y, WINDOW), later.rows_from(to.0, to.1, WINDOW));
+    let (mut a, mut b) = (
+        earlier.rows_from(from_x, from_y, WINDOW),
+        later.rows_from(to.0, to.1, WINDOW),
+    );
     let mut sum = 0_u32;
     for _ in 0..WINDOW / 2 {
         let (Some(p), Some(q)) = (a.first_chunk::<WINDOW>(), b.first_chunk::<WINDOW>()) else {
             break;
         };
         // 16 differences of 8 bits fit 32: unchecked, they are summed side by side.
-        let row = p.iter().zip(q).map(|(p, q)| u32::from(p.abs_diff(*q))).fold(0, u32::wrapping_add);
+        let row = p
+            .iter()
+            .zip(q)
+            .map(|(p, q)| u32::from(p.abs_diff(*q)))
+            .fold(0, u32::wrapping_add);
         sum = sum.wrapping_add(row);
-        (a, b) = (a.get(2 * earlier.stride()..).unwrap_or_default(), b.get(2 * later.stride()..).unwrap_or_default());
+        (a, b) = (
+            a.get(2 * earlier.stride()..).unwrap_or_default(),
+            b.get(2 * later.stride()..).unwrap_or_default(),
+        );
     }
     2 * sum as i32
 }

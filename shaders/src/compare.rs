@@ -63,7 +63,11 @@ pub(crate) fn differences(ways: &Ways<'_>, (columns, rows): (usize, usize)) -> V
         for (way, [a, b]) in ways.row(row, columns * CELL).into_iter().enumerate() {
             let cells = a.as_chunks::<CELL>().0.iter().zip(b.as_chunks::<CELL>().0);
             for (sum, (a, b)) in sums.iter_mut().zip(cells) {
-                let four = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).fold(0, u32::wrapping_add);
+                let four = a
+                    .iter()
+                    .zip(b)
+                    .map(|(a, b)| u32::from(a.abs_diff(*b)))
+                    .fold(0, u32::wrapping_add);
                 sum[way] = sum[way].wrapping_add(four);
             }
         }
@@ -130,10 +134,16 @@ const APART: f32 = 4.0;
 /// The same shares for cells of twice the side: of each four, the mean.
 pub(crate) fn halved(weights: &[Weights], columns: usize) -> Vec<Weights> {
     let rows = weights.len() / columns.max(1);
-    let places = (0..rows.div_ceil(2)).flat_map(|row| (0..columns.div_ceil(2)).map(move |column| (2 * row, 2 * column)));
+    let places =
+        (0..rows.div_ceil(2)).flat_map(|row| (0..columns.div_ceil(2)).map(move |column| (2 * row, 2 * column)));
     let mean = |(row, column): (usize, usize)| {
         let mut sum = Weights::default();
-        for (y, x) in [(row, column), (row, column + 1), (row + 1, column), (row + 1, column + 1)] {
+        for (y, x) in [
+            (row, column),
+            (row, column + 1),
+            (row + 1, column),
+            (row + 1, column + 1),
+        ] {
             let one = weights[y.min(rows - 1) * columns + x.min(columns - 1)];
             sum.ways = [0, 1, 2].map(|way| sum.ways[way] + 0.25 * one.ways[way]);
             sum.later += 0.25 * one.later;

@@ -133,7 +133,11 @@ pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
 }
 
 fn nearer<'a>(pair: Pair<'a>, split: Split) -> &'a Picture<Planes> {
-    if split.later() * 2 > Split::WHOLE { pair.later } else { pair.earlier }
+    if split.later() * 2 > Split::WHOLE {
+        pair.later
+    } else {
+        pair.earlier
+    }
 }
 
 /// What all steps look at: both pictures' planes, and the time between them.
@@ -228,7 +232,11 @@ fn judge(differences: &[[u32; 3]], (width, height): (u32, u32)) -> Result<(), He
     }
     let least = |[a, b, c]: &[u32; 3]| u64::from(*a.min(b).min(c));
     let sum: u64 = differences.iter().map(least).sum();
-    if sum as f32 / (width as f32 * height as f32) > CUT { Err(Held::Cut) } else { Ok(()) }
+    if sum as f32 / (width as f32 * height as f32) > CUT {
+        Err(Held::Cut)
+    } else {
+        Ok(())
+    }
 }
 
 fn picture_from_planes([y, u, v]: [Vec<u8>; 3], (width, height): (u32, u32)) -> Picture<Planes> {
@@ -247,3 +255,6 @@ fn picture_from_planes([y, u, v]: [Vec<u8>; 3], (width, height): (u32, u32)) -> 
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,8 @@ impl<'a> Pass<'a> {
             rows_per_image: None,
         };
         let from = wgpu::TexelCopyBufferInfo { buffer: rows, layout };
-        self.encoder.copy_buffer_to_texture(from, into.as_image_copy(), into.size());
+        self.encoder
+            .copy_buffer_to_texture(from, into.as_image_copy(), into.size());
     }
 
     /// How many kernels it runs, and all of it.

@@ -21,16 +21,15 @@ pub mod padded;
 mod planes;
 pub mod recipe;
 pub mod resize;
-pub mod smooth;
-pub mod split;
 #[cfg(test)]
 mod rig;
+pub mod smooth;
+pub mod split;
 mod texture;
-pub mod warp;
 #[cfg(test)]
 mod validate;
+pub mod warp;
 
 pub use device::{Device, DeviceError, Kind, LARGEST, OpenError};
 pub use planes::PlanesError;
 pub use texture::{Rgba, Texture, UploadError};
-

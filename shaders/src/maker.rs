@@ -117,7 +117,12 @@ impl Maker {
             let groups = (count.div_ceil(64).clamp(1, 64), count.div_ceil(64 * 64).max(1));
             pass.run_groups(&self.claim, &[(0, &shape), (1, &listed), (2, &owner)], &[], groups);
             let whole = (columns, rows);
-            pass.run(&self.lay, &[(0, &shape), (1, &listed), (2, &owner), (3, &raw)], &[], whole);
+            pass.run(
+                &self.lay,
+                &[(0, &shape), (1, &listed), (2, &owner), (3, &raw)],
+                &[],
+                whole,
+            );
             pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
             pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
             pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
@@ -156,7 +161,11 @@ impl Maker {
         // The memory's own size: the fields of a picture are anyone's to write.
         let (size, other) = (pair.earlier.pixels.size(), pair.later.pixels.size());
         if rung == Rung::Hold || split.later() == 0 || split.later() == Split::WHOLE || size != other {
-            let nearer = if split.later() * 2 > Split::WHOLE { pair.later } else { pair.earlier };
+            let nearer = if split.later() * 2 > Split::WHOLE {
+                pair.later
+            } else {
+                pair.earlier
+            };
             return Ok((nearer.clone(), Cost::default()));
         }
         let fits = |motion: &&Motion| motion.size == size && motion.tells && rung == Rung::Vectors;
@@ -216,20 +225,40 @@ impl Scene<'_> {
         let shape = |numbers: &[u32]| uniform(gpu, queue, numbers);
         let mut pass = Pass::begin(gpu);
         let halve = shape(&[wide, high, columns, rows]);
-        pass.run(&maker.halve, &[(0, &halve), (1, soft), (2, &by_blocks)], &[], (wide, high));
+        pass.run(
+            &maker.halve,
+            &[(0, &halve), (1, soft), (2, &by_blocks)],
+            &[],
+            (wide, high),
+        );
         let choose = shape(&[wide, high, split, columns, rows, 0, 0, 0]);
         let buffers = [(0, &choose), (1, raw), (2, &by_blocks), (3, &taken)];
         pass.run(&maker.choose, &buffers, &[(4, luma[0]), (5, luma[1])], (wide, high));
         let same = shape(&[wide, high, wide, high]);
-        pass.run(&maker.median, &[(0, &same), (1, &taken), (2, &chosen)], &[], (wide, high));
+        pass.run(
+            &maker.median,
+            &[(0, &same), (1, &taken), (2, &chosen)],
+            &[],
+            (wide, high),
+        );
         let double = shape(&[columns, rows, wide, high]);
-        pass.run(&maker.double, &[(0, &double), (1, &chosen), (2, &fine)], &[], (columns, rows));
+        pass.run(
+            &maker.double,
+            &[(0, &double), (1, &chosen), (2, &fine)],
+            &[],
+            (columns, rows),
+        );
         for (from, to) in [(&chosen, &chroma_chosen), (&by_blocks, &chroma_soft)] {
             pass.run(&maker.shrink, &[(0, &same), (1, from), (2, to)], &[], (wide, high));
         }
         let warp = shape(&[columns, rows, split, u32::from(before.is_some())]);
         let buffers = [(0, &warp), (1, &fine), (2, soft), (3, &ways)];
-        pass.run(&maker.warp, &buffers, &[(4, luma[0]), (5, luma[1])], (columns, 4 * rows));
+        pass.run(
+            &maker.warp,
+            &buffers,
+            &[(4, luma[0]), (5, luma[1])],
+            (columns, 4 * rows),
+        );
         let buffers = [(0, &warp), (1, &ways), (2, &fine), (3, &sums), (4, &verdict)];
         pass.run(&maker.sum, &buffers, &[(5, luma[0]), (6, luma[1])], (columns, rows));
         let buffers = [(0, &warp), (3, &sums), (7, soft), (8, past), (9, &weights)];
@@ -242,10 +271,17 @@ impl Scene<'_> {
         };
         let y = self.mix(gpu, queue, &mut pass, &mixing, luma, (columns, rows));
         let [u, v] = [0, 1].map(|plane| {
-            let planes = self.pair.map(|picture| if plane == 0 { &picture.u } else { &picture.v });
+            let planes = self
+                .pair
+                .map(|picture| if plane == 0 { &picture.u } else { &picture.v });
             let warp = shape(&[wide, high, split, 0]);
             let buffers = [(0, &warp), (1, &chroma_chosen), (2, &chroma_soft), (3, &ways)];
-            pass.run(&maker.warp, &buffers, &[(4, planes[0]), (5, planes[1])], (wide, 4 * high));
+            pass.run(
+                &maker.warp,
+                &buffers,
+                &[(4, planes[0]), (5, planes[1])],
+                (wide, 4 * high),
+            );
             self.mix(gpu, queue, &mut pass, &mixing, planes, (wide, high))
         });
         let (dispatches, commands) = pass.finish();
@@ -272,10 +308,30 @@ impl Scene<'_> {
         let shape = uniform(
             gpu,
             queue,
-            &[columns, rows, split, stride, weighed_columns, weighed_rows, covered.max(1), cut],
+            &[
+                columns,
+                rows,
+                split,
+                stride,
+                weighed_columns,
+                weighed_rows,
+                covered.max(1),
+                cut,
+            ],
         );
-        let buffers = [(0, &shape), (1, mixing.ways), (2, mixing.weights), (3, mixing.verdict), (4, &made)];
-        pass.run(&self.maker.blend, &buffers, &[(5, planes[0]), (6, planes[1])], (columns, 4 * rows));
+        let buffers = [
+            (0, &shape),
+            (1, mixing.ways),
+            (2, mixing.weights),
+            (3, mixing.verdict),
+            (4, &made),
+        ];
+        pass.run(
+            &self.maker.blend,
+            &buffers,
+            &[(5, planes[0]), (6, planes[1])],
+            (columns, 4 * rows),
+        );
         let usage =
             wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC | wgpu::TextureUsages::TEXTURE_BINDING;
         let size = (planes[0].width(), planes[0].height());
@@ -297,7 +353,9 @@ struct Mixing<'a> {
 fn blocks_of(field: &MotionField, columns: usize, rows: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for block in field.blocks.iter().take(most_blocks(columns, rows)) {
-        let Some([x, y]) = vector_from_block(block) else { continue };
+        let Some([x, y]) = vector_from_block(block) else {
+            continue;
+        };
         let (across, down) = covered(block, columns, rows);
         let range = |range: std::ops::Range<usize>| range.start as u32 | (range.end as u32) << 16;
         let vector = u32::from(x as u16) | u32::from(y as u16) << 16;

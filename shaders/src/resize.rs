@@ -26,12 +26,30 @@ pub fn reference(grid: &Grid, change: Change) -> Grid {
         *vector = match change {
             Change::Halve => {
                 let (column, row) = (place.0 * 2, place.1 * 2);
-                mean(grid, [(column, row, 1), (column + 1, row, 1), (column, row + 1, 1), (column + 1, row + 1, 1)], 2)
+                mean(
+                    grid,
+                    [
+                        (column, row, 1),
+                        (column + 1, row, 1),
+                        (column, row + 1, 1),
+                        (column + 1, row + 1, 1),
+                    ],
+                    2,
+                )
             }
             Change::Double(..) => {
                 let near = (place.0 / 2, place.1 / 2);
                 let far = (near.0 - 1 + place.0 % 2 * 2, near.1 - 1 + place.1 % 2 * 2);
-                mean(grid, [(near.0, near.1, 9), (far.0, near.1, 3), (near.0, far.1, 3), (far.0, far.1, 1)], 4)
+                mean(
+                    grid,
+                    [
+                        (near.0, near.1, 9),
+                        (far.0, near.1, 3),
+                        (near.0, far.1, 3),
+                        (far.0, far.1, 1),
+                    ],
+                    4,
+                )
             }
             Change::Shrink => grid.vectors[at].map(|part| (part + 1) >> 1),
         };

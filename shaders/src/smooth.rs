@@ -22,7 +22,11 @@ fn pass(grid: &Grid, place: impl Fn(i32, i32, i32) -> (i32, i32)) -> Grid {
                 let (column, row) = place(column, row, offset);
                 let vector = grid.at(column, row);
                 // 4096 vectors of 14 bits fit 32: unchecked, both parts are summed side by side.
-                let weight = if vector == UNKNOWN { 0 } else { WEIGHTS[offset.unsigned_abs() as usize] };
+                let weight = if vector == UNKNOWN {
+                    0
+                } else {
+                    WEIGHTS[offset.unsigned_abs() as usize]
+                };
                 sum = [0, 1].map(|part| sum[part].wrapping_add(weight.wrapping_mul(i32::from(vector[part]))));
                 total = total.wrapping_add(weight);
             }

@@ -88,7 +88,11 @@ impl Texture {
     /// padding. Where pictures go on in the CPU's memory, this is where they cross over; it stalls the device.
     pub fn read(&self, device: &Device) -> Result<[Vec<u8>; 3], DeviceError> {
         device.owns("picture", self.home)?;
-        Ok([read(device, &self.y, 1)?, read(device, &self.u, 1)?, read(device, &self.v, 1)?])
+        Ok([
+            read(device, &self.y, 1)?,
+            read(device, &self.u, 1)?,
+            read(device, &self.v, 1)?,
+        ])
     }
 }
 

@@ -28,11 +28,16 @@ impl Side {
 pub fn reference(plane: &Padded, grid: &Grid, side: Side, split: Split) -> Vec<u8> {
     let across = grid.columns * CELL;
     let mut made = vec![0; across * grid.rows * CELL];
-    let lines = made.chunks_exact_mut(across * CELL).zip(grid.vectors.chunks_exact(grid.columns));
+    let lines = made
+        .chunks_exact_mut(across * CELL)
+        .zip(grid.vectors.chunks_exact(grid.columns));
     for (row, (lines, vectors)) in (0..).zip(lines) {
         for (column, &vector) in vectors.iter().enumerate() {
             let [dx, dy] = side.way(vector, split).map(i32::from);
-            let (x, y) = ((column * CELL) as i32 * i32::from(UNITS) + dx, row * (CELL as i32 * i32::from(UNITS)) + dy);
+            let (x, y) = (
+                (column * CELL) as i32 * i32::from(UNITS) + dx,
+                row * (CELL as i32 * i32::from(UNITS)) + dy,
+            );
             let cell = cell(plane, x, y);
             for (line, samples) in cell.as_chunks::<CELL>().0.iter().enumerate() {
                 let at = line * across + column * CELL;
@@ -63,7 +68,9 @@ fn cell(plane: &Padded, x: i32, y: i32) -> [u8; CELL * CELL] {
     }
     let mut made = [0; CELL * CELL];
     for (at, made) in made.iter_mut().enumerate() {
-        let sum = near[at].wrapping_mul(16 - below).wrapping_add(near[at + 4].wrapping_mul(below));
+        let sum = near[at]
+            .wrapping_mul(16 - below)
+            .wrapping_add(near[at + 4].wrapping_mul(below));
         *made = (sum.wrapping_add(128) >> 8) as u8;
     }
     made

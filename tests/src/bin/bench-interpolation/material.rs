@@ -112,7 +112,9 @@ pub(crate) fn load(source: &Source, frames: usize, folder: &Path) -> Result<Clip
 pub(crate) fn run(command: &mut Command, input: Option<&[u8]>) -> Result<(Vec<u8>, String)> {
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("ffmpeg does not start: install Debian's ffmpeg")?;
+    let mut child = command
+        .spawn()
+        .context("ffmpeg does not start: install Debian's ffmpeg")?;
     let feed = child.stdin.take();
     let output = std::thread::scope(|scope| {
         if let (Some(mut feed), Some(input)) = (feed, input) {
@@ -139,8 +141,18 @@ pub(crate) fn ffmpeg() -> Command {
 
 fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     let mut command = ffmpeg();
-    command.arg("-i").arg(path).args(["-map", "0:v:0", "-vsync", "passthrough"]);
-    command.args(["-frames:v", &frames.to_string(), "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"]);
+    command
+        .arg("-i")
+        .arg(path)
+        .args(["-map", "0:v:0", "-vsync", "passthrough"]);
+    command.args([
+        "-frames:v",
+        &frames.to_string(),
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "yuv4mpegpipe",
+    ]);
     run(command.arg(raw), None).map(drop)
 }
 
@@ -148,7 +160,11 @@ fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
 fn pictures_of(bytes: &[u8]) -> Option<((u32, u32), Vec<&[u8]>)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let header = std::str::from_utf8(&bytes[..end]).ok()?;
-    let side = |tag: char| header.split(' ').find_map(|word| word.strip_prefix(tag)?.parse::<u32>().ok());
+    let side = |tag: char| {
+        header
+            .split(' ')
+            .find_map(|word| word.strip_prefix(tag)?.parse::<u32>().ok())
+    };
     let (width, height) = (side('W')?, side('H')?);
     let mark = b"FRAME\n".len();
     let picture = (width * height + 2 * width.div_ceil(2) * height.div_ceil(2)) as usize;
@@ -159,8 +175,28 @@ fn pictures_of(bytes: &[u8]) -> Option<((u32, u32), Vec<&[u8]>)> {
 /// As the reference figures were made; a delimiter before each unit says where to cut.
 fn encode(kept: &[u8], (width, height): (u32, u32), stream: &Path) -> Result<()> {
     let mut command = ffmpeg();
-    command.args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", &format!("{width}x{height}"), "-r", "15", "-i", "-"]);
-    command.args(["-c:v", "libx264", "-profile:v", "baseline", "-preset", "veryfast", "-crf", "20"]);
+    command.args([
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv420p",
+        "-s",
+        &format!("{width}x{height}"),
+        "-r",
+        "15",
+        "-i",
+        "-",
+    ]);
+    command.args([
+        "-c:v",
+        "libx264",
+        "-profile:v",
+        "baseline",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "20",
+    ]);
     command.args(["-threads", "1", "-x264-params", "aud=1", "-f", "h264"]);
     run(command.arg(stream), Some(kept)).map(drop)
 }
