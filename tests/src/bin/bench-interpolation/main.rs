@@ -1,120 +1,231 @@
+//! `make bench-interpolation`: every second picture of a clip is dropped, the rest is encoded and decoded with its motion
+//! vectors, and what was dropped is rebuilt and compared. A table for people and, in the last line, one JSON object.
+//! `--clips A,B` takes only these, `--frames N` so many pictures of each (61), `--methods A,B` only these ways; `--keep DIR`
+//! keeps what ffmpeg made there and uses it again; `--stills` writes the worst rebuilt picture of each clip to `artefacts/`.
+
+mod device;
 mod material;
+mod methods;
 mod quality;
 mod rendered;
-use anyhow::Result;
-use material::{load, luma, sources};
-use std::path::PathBuf;
+mod stills;
 
-fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let get = |k: &str| args.iter().position(|a| a == k).and_then(|p| args.get(p + 1)).cloned();
-    let frames: usize = get("--frames").and_then(|v| v.parse().ok()).unwrap_or(61);
-    let clips: Vec<String> = get("--clips")
-        .map(|v| v.split(',').map(str::to_owned).collect())
-        .unwrap_or_default();
-    let skip: usize = get("--step").and_then(|v| v.parse().ok()).unwrap_or(1);
-    let methods: Vec<String> = get("--methods")
-        .unwrap_or("hold,blend,recipe,ours".into())
-        .split(',')
-        .map(str::to_owned)
-        .collect();
-    let folder = PathBuf::from(get("--keep").unwrap());
-    let srcs = sources(&clips);
-    let per: Vec<Result<(String, Vec<f64>)>> = std::thread::scope(|s| {
-        let hs: Vec<_> = srcs
-            .iter()
-            .map(|src| {
-                let (folder, methods) = (&folder, &methods);
-                std::thread::Builder::new()
-                    .spawn_scoped(s, move || {
-                        let clip = load(src, frames, folder)?;
-                        let mut rows = Vec::new();
-                        for m in methods {
-                            let mut sum = 0.0;
-                            let mut n = 0;
-                            let cpu = || {
-                                std::fs::read_to_string("/proc/thread-self/schedstat")
-                                    .unwrap()
-                                    .split(' ')
-                                    .next()
-                                    .unwrap()
-                                    .parse::<u64>()
-                                    .unwrap()
-                            };
-                            let mut spent = 0;
-                            let mut m0 = None;
-                            for i in (0..clip.dropped.len()).step_by(skip) {
-                                let (a, b) = (&clip.kept[i], &clip.kept[i + 1]);
-                                let from = cpu();
-                                let made = match m.as_str() {
-                                    "hold" => luma(&a.picture),
-                                    "blend" => luma(&a.picture)
-                                        .iter()
-                                        .zip(luma(&b.picture))
-                                        .map(|(a, b)| ((u16::from(*a) + u16::from(b) + 1) / 2) as u8)
-                                        .collect(),
-                                    "recipe" => hearsight_shaders::recipe::half_way(&a.picture, &b.picture, &b.motion)?,
-                                    m => {
-                                        use hearsight_shaders::interpolate::*;
-                                        let size = (a.picture.width, a.picture.height);
-                                        if m0.is_none() || skip > 1 {
-                                            m0 = Some(Motion::new(&a.motion, size));
-                                        }
-                                        let m1 = Motion::new(&b.motion, size);
-                                        let made = make(
-                                            Pair {
-                                                earlier: &a.picture,
-                                                later: &b.picture,
-                                                before: if m == "ours" { m0.as_ref() } else { None },
-                                                motion: &m1,
-                                            },
-                                            0.5,
-                                            Rung::Vectors,
-                                        )?;
-                                        if let Some(h) = made.held {
-                                            eprintln!("{} {i} {h:?}", clip.name);
-                                        }
-                                        m0 = Some(m1);
-                                        luma(&made.picture)
-                                    }
-                                };
-                                spent += cpu() - from;
-                                sum += quality::psnr(&made, &clip.dropped[i]);
-                                n += 1;
-                            }
-                            rows.push(sum / n as f64);
-                            if clip.height == 720 && clip.width == 1280 {
-                                eprintln!("{} {m} {:.1} ms", clip.name, spent as f64 / 1e6 / n as f64);
-                            }
-                        }
-                        Ok((clip.name.clone(), rows))
-                    })
-                    .unwrap()
-            })
-            .collect();
-        hs.into_iter().map(|h| h.join().unwrap()).collect()
-    });
-    let mut tot = vec![0.0; methods.len()];
-    let mut cnt = 0;
-    for row in per {
-        let (name, row) = row?;
-        println!(
-            "{name:14} {}",
-            row.iter().map(|v| format!("{v:7.2}")).collect::<String>()
-        );
-        if !["slide", "turn", "hide", "overlay"].contains(&name.as_str()) {
-            cnt += 1;
-            for (t, v) in tot.iter_mut().zip(row) {
-                *t += v;
-            }
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use hearsight_tests::rig::{commit, machine};
+use serde_json::{Map, Value, json};
+
+use material::{Clip, Source};
+use methods::{Method, Rebuilt};
+
+/// What was asked for.
+struct Wanted {
+    clips: Vec<String>,
+    methods: Vec<Method>,
+    frames: usize,
+    keep: Option<PathBuf>,
+    stills: bool,
+}
+
+fn main() -> ExitCode {
+    match wanted().and_then(|wanted| measure(&wanted)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("bench-interpolation: {why:#}");
+            ExitCode::FAILURE
         }
     }
+}
+
+fn wanted() -> Result<Wanted> {
+    let mut wanted = Wanted {
+        clips: Vec::new(),
+        methods: Method::ALL.to_vec(),
+        frames: 61,
+        keep: None,
+        stills: false,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+        let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        match argument.as_str() {
+            "--clips" => wanted.clips = list(value()?),
+            "--frames" => wanted.frames = value()?.parse().context("--frames takes a number")?,
+            "--keep" => wanted.keep = Some(value()?.into()),
+            "--stills" => wanted.stills = true,
+            "--methods" => {
+                let named = list(value()?);
+                wanted
+                    .methods
+                    .retain(|method| named.iter().any(|name| name == method.name()));
+            }
+            other => bail!("can't use {other}; there are --clips, --frames, --methods, --keep and --stills"),
+        }
+    }
+    ensure!(
+        wanted.frames >= 3,
+        "--frames must be at least 3: two that are kept and one between them"
+    );
+    Ok(wanted)
+}
+
+/// What one method did on one clip.
+struct Score {
+    psnr: f64,
+    ssim: f64,
+    cpu: f64,
+    held: (usize, usize),
+}
+
+fn measure(wanted: &Wanted) -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let folder = wanted.keep.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(folder)?;
+    let sources = material::sources(&wanted.clips);
+    ensure!(!sources.is_empty(), "no clip of that name is here");
     println!(
-        "{:14} {}",
-        "MEAN",
-        tot.iter()
-            .map(|v| format!("{:7.2}", v / cnt as f64))
+        "bench-interpolation: {} clips, luma PSNR in dB and SSIM of the rebuilt pictures",
+        sources.len()
+    );
+    println!(
+        "{:<14}{}",
+        "clip",
+        wanted
+            .methods
+            .iter()
+            .map(|method| format!("{:>21}", method.name()))
             .collect::<String>()
     );
+    let mut rows = Vec::new();
+    for source in &sources {
+        let clip = material::load(source, wanted.frames, folder)?;
+        let scores = score_clip(wanted, &clip, folder)?;
+        print_row(&clip.name, &scores);
+        rows.push((clip, matches!(source, Source::File(..)), scores));
+    }
+    let real = rows.iter().any(|(_, real, _)| *real);
+    // Rendered clips stand in for real ones; beside these they would only blur the mean.
+    let counted: Vec<_> = rows.iter().filter(|(_, one, _)| *one == real).collect();
+    let means: Vec<Score> = (0..wanted.methods.len())
+        .map(|at| {
+            let mean = |value: &dyn Fn(&Score) -> f64| {
+                counted.iter().map(|(_, _, scores)| value(&scores[at])).sum::<f64>() / counted.len() as f64
+            };
+            Score {
+                psnr: mean(&|score| score.psnr),
+                ssim: mean(&|score| score.ssim),
+                cpu: mean(&|score| score.cpu),
+                held: (0, 0),
+            }
+        })
+        .collect();
+    print_row("mean", &means);
+    report(wanted, &rows, &means, real)
+}
+
+fn score_clip(wanted: &Wanted, clip: &Clip, folder: &Path) -> Result<Vec<Score>> {
+    let mut all = Vec::new();
+    let mut scores = Vec::new();
+    for method in &wanted.methods {
+        let rebuilt = methods::rebuild(*method, clip, wanted.frames, folder)?;
+        scores.push(score(clip, &rebuilt));
+        all.push((*method, rebuilt));
+    }
+    if wanted.stills {
+        stills::write(clip, &all)?;
+    }
+    Ok(scores)
+}
+
+fn score(clip: &Clip, rebuilt: &Rebuilt) -> Score {
+    let (width, height) = (clip.width as usize, clip.height as usize);
+    let pairs: Vec<_> = rebuilt.pictures.iter().zip(&clip.dropped).collect();
+    let made: Vec<_> = pairs
+        .iter()
+        .filter_map(|(made, truth)| made.as_ref().map(|made| (made, truth)))
+        .collect();
+    let mean = |value: &dyn Fn(&[u8], &[u8]) -> f64| {
+        made.iter().map(|(made, truth)| value(made, truth)).sum::<f64>() / made.len().max(1) as f64
+    };
+    Score {
+        psnr: mean(&quality::psnr),
+        ssim: mean(&|made, truth| quality::ssim(made, truth, width, height)),
+        cpu: rebuilt.cpu,
+        held: rebuilt.held,
+    }
+}
+
+fn print_row(name: &str, scores: &[Score]) {
+    let cells = scores
+        .iter()
+        .map(|score| format!("{:>12.2} {:>8.4}", score.psnr, score.ssim));
+    println!("{name:<14}{}", cells.collect::<String>());
+}
+
+fn report(wanted: &Wanted, rows: &[(Clip, bool, Vec<Score>)], means: &[Score], real: bool) -> Result<()> {
+    let mut notes = Map::new();
+    if !real {
+        notes.insert(
+            "clips".into(),
+            "no real clips here: the means are those of the rendered ones".into(),
+        );
+    }
+    let key = |value: &dyn Fn(&Score) -> f64| -> Map<String, Value> {
+        let named = wanted.methods.iter().zip(means);
+        let mut keys: Map<_, _> = named
+            .map(|(method, mean)| (method.name().to_owned(), json!(value(mean))))
+            .collect();
+        keys.insert("full".into(), Value::Null);
+        keys
+    };
+    notes.insert("full".into(), "there is no residual network yet".into());
+    let (mut cpu, mut held) = (BTreeMap::new(), (0, 0));
+    for (at, method) in wanted.methods.iter().enumerate() {
+        let wide = rows
+            .iter()
+            .filter(|(clip, ..)| (clip.width, clip.height) == (1280, 720));
+        let seconds: Vec<f64> = wide.map(|(_, _, scores)| scores[at].cpu).collect();
+        let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+        cpu.insert(method.name(), (!seconds.is_empty()).then_some(mean));
+        if *method == Method::Vectors {
+            let add = |sum: (usize, usize), (_, _, scores): &(Clip, bool, Vec<Score>)| {
+                (sum.0 + scores[at].held.0, sum.1 + scores[at].held.1)
+            };
+            held = rows.iter().fold((0, 0), add);
+        }
+    }
+    cpu.insert("full", None);
+    for (method, seconds) in &cpu {
+        if let Some(seconds) = seconds {
+            println!(
+                "{method:<14}{:>9.1} ms of processor time per made picture of 1280×720",
+                seconds * 1e3
+            );
+        }
+    }
+    println!("vectors held {} repeated pictures and {} scene cuts", held.0, held.1);
+    let on_device = device::measure(&mut notes)?;
+    let last = json!({
+        "psnr_db": key(&|score| round(score.psnr, 100.0)), "ssim": key(&|score| round(score.ssim, 10_000.0)),
+        "cpu_s_per_frame_720p": cpu, "gpu_ms_1080p": on_device.gpu_ms, "gpu_roof_share": null,
+        "dispatches": on_device.dispatches, "uploaded_bytes_1080p": on_device.bytes,
+        "held": { "repeated": held.0, "cuts": held.1 },
+        "clips": rows.len(), "machine": with_adapter(on_device.adapter), "commit": commit(), "notes": notes,
+    });
+    println!("{last}");
     Ok(())
+}
+
+fn with_adapter(adapter: Option<String>) -> Value {
+    let mut machine = machine();
+    machine["adapter"] = json!(adapter);
+    machine
+}
+
+fn round(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
 }

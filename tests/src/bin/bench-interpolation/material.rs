@@ -135,7 +135,7 @@ pub(crate) fn run(command: &mut Command, input: Option<&[u8]>) -> Result<(Vec<u8
 /// The ffmpeg command, quiet and without a terminal.
 pub(crate) fn ffmpeg() -> Command {
     let mut command = Command::new("ffmpeg");
-    command.args(["-hide_banner", "-nostdin", "-y", "-loglevel", "error"]);
+    command.args(["-hide_banner", "-y", "-loglevel", "error"]);
     command
 }
 
