@@ -43,14 +43,11 @@ pub struct Ways<'a> {
 impl Ways<'_> {
     /// One row of samples of whole cells: along the chosen vectors, along the smoothed ones, at rest.
     pub(crate) fn row(&self, row: usize, length: usize) -> [[&[u8]; 2]; 3] {
-        let moved = |side: &'_ Vec<u8>| -> std::ops::Range<usize> {
-            let start = row * length;
-            start..(start + length).min(side.len())
-        };
+        let cut = row * length..(row + 1) * length;
         [
-            [0, 1].map(|side| &self.chosen[side][moved(&self.chosen[side])]),
-            [0, 1].map(|side| &self.smoothed[side][moved(&self.smoothed[side])]),
-            [0, 1].map(|side| &self.still[side].rows_from(0, row as i32, 0)[..length]),
+            [0, 1].map(|side| &self.chosen[side][cut.clone()]),
+            [0, 1].map(|side| &self.smoothed[side][cut.clone()]),
+            [0, 1].map(|side| self.still[side].row(row, length)),
         ]
     }
 }

@@ -203,9 +203,9 @@ impl Scene<'_> {
         let planes = [0, 1, 2].map(|plane| {
             let (columns, rows) = sizes[plane.min(1)];
             let mut made = Vec::with_capacity(columns as usize * rows as usize);
-            for row in 0..rows as i32 {
-                let line = |side: &'_ [Padded; 3]| side[plane].rows_from(0, row, 0)[..columns as usize].to_vec();
-                for (a, b) in line(self.earlier).into_iter().zip(line(self.later)) {
+            for row in 0..rows as usize {
+                let [a, b] = [self.earlier, self.later].map(|side| side[plane].row(row, columns as usize));
+                for (&a, &b) in a.iter().zip(b) {
                     if plane == 0 {
                         difference += u64::from(a.abs_diff(b));
                     }

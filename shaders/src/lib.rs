@@ -2,8 +2,11 @@
 //!
 //! Knows `wgpu`, pictures and the standards that say what their samples mean. Must not know any codec, model, socket or
 //! clock, nor decide when to run: callers step it. Memory is in the type: a `Picture<Planes>` lies in CPU memory, a
-//! `Picture<Texture>` and a `Picture<Rgba>` on the device, and only [`Texture::upload`] and [`Rgba::read`] cross over.
-//! Start at [`Device::open`], then [`colour::Convert`].
+//! `Picture<Texture>` and a `Picture<Rgba>` on the device, and only [`Texture::upload`], [`Texture::read`] and
+//! [`Rgba::read`] cross over. Start at [`Device::open`], then [`colour::Convert`].
+//!
+//! Pictures between others are made by [`interpolate::make`] on the CPU and by [`maker::Maker`] on the device, by the same
+//! steps: start at [`interpolate`]. Where the device is a software one ([`Kind::Software`]), the CPU's own is the faster.
 #![forbid(unsafe_code)]
 
 pub mod blend;

@@ -37,7 +37,7 @@ pub fn reference(grid: &Grid) -> Grid {
 
 /// One vote for each lane. The unknown ones go to either extreme in turn, so that they cancel each other.
 fn ballot(line: &[i16], from: usize, vote: usize) -> [i16; LANES] {
-    let extreme = if vote % 2 == 0 { i16::MIN } else { i16::MAX };
+    let extreme = if vote.is_multiple_of(2) { i16::MIN } else { i16::MAX };
     let mut votes = [0; LANES];
     for (vote, part) in votes.iter_mut().zip(&line[from..from + LANES]) {
         *vote = if *part == i16::MIN { extreme } else { *part };

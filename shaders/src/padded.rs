@@ -44,6 +44,11 @@ impl Padded {
         self.stride
     }
 
+    /// The first samples of a row; up to [`MARGIN`] of them may lie beyond the plane.
+    pub(crate) fn row(&self, row: usize, length: usize) -> &[u8] {
+        &self.rows_from(0, row as i32, 0)[..length]
+    }
+
     /// The memory from the sample at (x, y) on. A window of `side` + 1 samples from there lies inside: one that would not
     /// is moved to where all its samples are the same ones.
     pub(crate) fn rows_from(&self, x: i32, y: i32, side: usize) -> &[u8] {

@@ -93,7 +93,7 @@ fn picture(moved: u32) -> Picture<Planes> {
     let (width, height) = SIZE;
     let plane = |columns: u32, rows: u32| {
         let places = (0..rows).flat_map(|y| (0..columns).map(move |x| (x + 4096 - moved, y)));
-        let bytes: Vec<u8> = places.map(|(x, y)| ((x * 7 ^ y * 3) % 160 + 40) as u8).collect();
+        let bytes: Vec<u8> = places.map(|(x, y)| (((x * 7) ^ (y * 3)) % 160 + 40) as u8).collect();
         Plane {
             bytes: Arc::new(bytes),
             stride: columns as usize,

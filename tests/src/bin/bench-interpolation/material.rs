@@ -156,8 +156,11 @@ fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     run(command.arg(raw), None).map(drop)
 }
 
+/// Width and height in luma pixels.
+type Size = (u32, u32);
+
 /// Size and pictures of a YUV4MPEG2 stream of planar 4:2:0 with 8 bits, whose frames have no parameters.
-fn pictures_of(bytes: &[u8]) -> Option<((u32, u32), Vec<&[u8]>)> {
+fn pictures_of(bytes: &[u8]) -> Option<(Size, Vec<&[u8]>)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let header = std::str::from_utf8(&bytes[..end]).ok()?;
     let side = |tag: char| {
@@ -173,7 +176,7 @@ fn pictures_of(bytes: &[u8]) -> Option<((u32, u32), Vec<&[u8]>)> {
 }
 
 /// As the reference figures were made; a delimiter before each unit says where to cut.
-fn encode(kept: &[u8], (width, height): (u32, u32), stream: &Path) -> Result<()> {
+fn encode(kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
     let mut command = ffmpeg();
     command.args([
         "-f",

@@ -78,7 +78,7 @@ fn letters(x: usize, y: usize) -> bool {
     let inside = (60..580).contains(&x) && row < 48 && row % 24 < 18;
     // Which strokes a letter has follows from its place, so that no two neighbours are alike.
     let shape = (x / 18) * 7 + (row / 24) * 3;
-    let upright = column < 3 || (shape % 3 == 0 && (9..12).contains(&column));
-    let level = row % 24 < 3 || (shape % 2 == 0 && (8..11).contains(&(row % 24)));
+    let upright = column < 3 || (shape.is_multiple_of(3) && (9..12).contains(&column));
+    let level = row % 24 < 3 || (shape.is_multiple_of(2) && (8..11).contains(&(row % 24)));
     inside && column < 13 && (upright || level)
 }
