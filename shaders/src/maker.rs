@@ -171,21 +171,21 @@ impl Maker {
         let fits = |motion: &&Motion| motion.size == size && motion.tells && rung == Rung::Vectors;
         let before = pair.before.filter(fits);
         let motion = Some(pair.motion).filter(fits).or(before);
-        let scene = Scene {
-            maker: self,
-            pair: [&pair.earlier.pixels, &pair.later.pixels],
-            size,
-            split,
-        };
         let (made, _) = device.submit(|gpu, queue| {
-            let (planes, dispatches, commands) = scene.record(gpu, queue, motion, before);
-            let [y, u, v] = planes;
+            let scene = Scene {
+                maker: self,
+                gpu,
+                queue,
+                pair: [&pair.earlier.pixels, &pair.later.pixels],
+                size,
+                split: split.later() as u32,
+            };
+            let ([y, u, v], dispatches, commands) = scene.record(motion, before);
             let home = self.home;
             let pixels = Texture { y, u, v, home };
             let (width, height) = size;
             let picture = Picture { width, height, pixels };
-            let bytes = 0;
-            ((picture, Cost { dispatches, bytes }), Some(commands))
+            ((picture, Cost { dispatches, bytes: 0 }), Some(commands))
         })?;
         Ok(made)
     }
@@ -194,136 +194,164 @@ impl Maker {
 /// What a pair's steps look at.
 struct Scene<'a> {
     maker: &'a Maker,
+    gpu: &'a wgpu::Device,
+    queue: &'a wgpu::Queue,
     pair: [&'a Texture; 2],
     size: (u32, u32),
-    split: Split,
+    split: u32,
+}
+
+/// Motion on its grids: by blocks for chroma, whose vectors are half as long, and by cells for luma.
+struct Grids {
+    /// Chosen and smoothed, by cells.
+    luma: [wgpu::Buffer; 2],
+    /// Chosen and smoothed, by blocks.
+    chroma: [wgpu::Buffer; 2],
+}
+
+/// What is mixed, and how.
+struct Mixing {
+    /// Samples along the vectors: room for luma, and used for each plane in turn.
+    ways: wgpu::Buffer,
+    weights: wgpu::Buffer,
+    verdict: wgpu::Buffer,
 }
 
 impl Scene<'_> {
     fn record(
         &self,
-        gpu: &wgpu::Device,
-        queue: &wgpu::Queue,
         motion: Option<&Motion>,
         before: Option<&Motion>,
     ) -> ([wgpu::Texture; 3], u32, wgpu::CommandBuffer) {
-        let (columns, rows) = cells(self.size);
-        let (columns, rows) = (columns as u32, rows as u32);
-        let (wide, high) = (columns.div_ceil(2), rows.div_ceil(2));
-        let (cells, blocks) = (u64::from(columns) * u64::from(rows), u64::from(wide) * u64::from(high));
-        let maker = self.maker;
-        let split = self.split.later() as u32;
+        let mut pass = Pass::begin(self.gpu);
         // Without vectors everything stands still, which is a blend.
-        let rest = storage(gpu, cells * 4);
-        let (raw, soft) = motion.map_or((&rest, &rest), |motion| (&motion.raw, &motion.soft));
-        let past = before.map_or(&rest, |before| &before.soft);
-        let [by_blocks, taken, chosen, chroma_chosen, chroma_soft] = std::array::from_fn(|_| storage(gpu, blocks * 4));
-        let fine = storage(gpu, cells * 4);
-        let (sums, weights, verdict) = (storage(gpu, cells * 16), storage(gpu, cells * 16), storage(gpu, 8));
-        let ways = storage(gpu, cells * 4 * 16);
-        let luma = self.pair.map(|picture| &picture.y);
-        let shape = |numbers: &[u32]| uniform(gpu, queue, numbers);
-        let mut pass = Pass::begin(gpu);
-        let halve = shape(&[wide, high, columns, rows]);
-        pass.run(
-            &maker.halve,
-            &[(0, &halve), (1, soft), (2, &by_blocks)],
-            &[],
-            (wide, high),
+        let rest = self.room(self.cells(), 4);
+        let [raw, soft] = motion.map_or([&rest, &rest], |motion| [&motion.raw, &motion.soft]);
+        let grids = self.choose(&mut pass, raw, soft);
+        let mixing = self.weigh(
+            &mut pass,
+            &grids,
+            before.map_or(&rest, |before| &before.soft),
+            before.is_some(),
         );
-        let choose = shape(&[wide, high, split, columns, rows, 0, 0, 0]);
-        let buffers = [(0, &choose), (1, raw), (2, &by_blocks), (3, &taken)];
-        pass.run(&maker.choose, &buffers, &[(4, luma[0]), (5, luma[1])], (wide, high));
-        let same = shape(&[wide, high, wide, high]);
-        pass.run(
-            &maker.median,
-            &[(0, &same), (1, &taken), (2, &chosen)],
-            &[],
-            (wide, high),
-        );
-        let double = shape(&[columns, rows, wide, high]);
-        pass.run(
-            &maker.double,
-            &[(0, &double), (1, &chosen), (2, &fine)],
-            &[],
-            (columns, rows),
-        );
-        for (from, to) in [(&chosen, &chroma_chosen), (&by_blocks, &chroma_soft)] {
-            pass.run(&maker.shrink, &[(0, &same), (1, from), (2, to)], &[], (wide, high));
-        }
-        let warp = shape(&[columns, rows, split, u32::from(before.is_some())]);
-        let buffers = [(0, &warp), (1, &fine), (2, soft), (3, &ways)];
-        pass.run(
-            &maker.warp,
-            &buffers,
-            &[(4, luma[0]), (5, luma[1])],
-            (columns, 4 * rows),
-        );
-        let buffers = [(0, &warp), (1, &ways), (2, &fine), (3, &sums), (4, &verdict)];
-        pass.run(&maker.sum, &buffers, &[(5, luma[0]), (6, luma[1])], (columns, rows));
-        let buffers = [(0, &warp), (3, &sums), (7, soft), (8, past), (9, &weights)];
-        pass.run(&maker.weigh, &buffers, &[], (columns, rows));
-        let mixing = Mixing {
-            ways: &ways,
-            weights: &weights,
-            verdict: &verdict,
-            weighed: (columns, rows),
-        };
-        let y = self.mix(gpu, queue, &mut pass, &mixing, luma, (columns, rows));
+        let y = self.mix(&mut pass, &mixing, self.pair.map(|picture| &picture.y), self.cells());
         let [u, v] = [0, 1].map(|plane| {
             let planes = self
                 .pair
                 .map(|picture| if plane == 0 { &picture.u } else { &picture.v });
-            let warp = shape(&[wide, high, split, 0]);
-            let buffers = [(0, &warp), (1, &chroma_chosen), (2, &chroma_soft), (3, &ways)];
-            pass.run(
-                &maker.warp,
-                &buffers,
-                &[(4, planes[0]), (5, planes[1])],
-                (wide, 4 * high),
-            );
-            self.mix(gpu, queue, &mut pass, &mixing, planes, (wide, high))
+            self.warp(&mut pass, &grids.chroma, planes, self.blocks(), &mixing.ways);
+            self.mix(&mut pass, &mixing, planes, self.blocks())
         });
         let (dispatches, commands) = pass.finish();
         ([y, u, v], dispatches, commands)
     }
 
+    fn cells(&self) -> Size {
+        let (columns, rows) = cells(self.size);
+        (columns as u32, rows as u32)
+    }
+
+    fn blocks(&self) -> Size {
+        let (columns, rows) = self.cells();
+        (columns.div_ceil(2), rows.div_ceil(2))
+    }
+
+    /// Memory of so many bytes for each cell.
+    fn room(&self, (columns, rows): Size, bytes: u64) -> wgpu::Buffer {
+        storage(self.gpu, u64::from(columns) * u64::from(rows) * bytes)
+    }
+
+    fn shape(&self, numbers: &[u32]) -> wgpu::Buffer {
+        uniform(self.gpu, self.queue, numbers)
+    }
+
+    fn choose(&self, pass: &mut Pass<'_>, raw: &wgpu::Buffer, soft: &wgpu::Buffer) -> Grids {
+        let ((columns, rows), (wide, high)) = (self.cells(), self.blocks());
+        let maker = self.maker;
+        let [by_blocks, taken, chosen, chroma_chosen, chroma_soft] =
+            std::array::from_fn(|_| self.room((wide, high), 4));
+        let fine = self.room((columns, rows), 4);
+        let luma = self.pair.map(|picture| &picture.y);
+        let halve = self.shape(&[wide, high, columns, rows]);
+        let buffers = [(0, &halve), (1, soft), (2, &by_blocks)];
+        pass.run(&maker.halve, &buffers, &[], (wide, high));
+        let choose = self.shape(&[wide, high, self.split, columns, rows, 0, 0, 0]);
+        let buffers = [(0, &choose), (1, raw), (2, &by_blocks), (3, &taken)];
+        pass.run(&maker.choose, &buffers, &[(4, luma[0]), (5, luma[1])], (wide, high));
+        let same = self.shape(&[wide, high, wide, high]);
+        let buffers = [(0, &same), (1, &taken), (2, &chosen)];
+        pass.run(&maker.median, &buffers, &[], (wide, high));
+        let double = self.shape(&[columns, rows, wide, high]);
+        let buffers = [(0, &double), (1, &chosen), (2, &fine)];
+        pass.run(&maker.double, &buffers, &[], (columns, rows));
+        for (from, to) in [(&chosen, &chroma_chosen), (&by_blocks, &chroma_soft)] {
+            pass.run(&maker.shrink, &[(0, &same), (1, from), (2, to)], &[], (wide, high));
+        }
+        Grids {
+            luma: [fine, soft.clone()],
+            chroma: [chroma_chosen, chroma_soft],
+        }
+    }
+
+    fn weigh(&self, pass: &mut Pass<'_>, grids: &Grids, past: &wgpu::Buffer, past_known: bool) -> Mixing {
+        let (columns, rows) = self.cells();
+        let [fine, soft] = &grids.luma;
+        let luma = self.pair.map(|picture| &picture.y);
+        let [ways, sums, weights] = [64, 16, 16].map(|bytes| self.room((columns, rows), bytes));
+        let verdict = storage(self.gpu, 8);
+        self.warp(pass, &grids.luma, luma, (columns, rows), &ways);
+        let shape = self.shape(&[columns, rows, self.split, u32::from(past_known)]);
+        let buffers = [(0, &shape), (1, &ways), (2, fine), (3, &sums), (4, &verdict)];
+        pass.run(
+            &self.maker.sum,
+            &buffers,
+            &[(5, luma[0]), (6, luma[1])],
+            (columns, rows),
+        );
+        let buffers = [(0, &shape), (3, &sums), (7, soft), (8, past), (9, &weights)];
+        pass.run(&self.maker.weigh, &buffers, &[], (columns, rows));
+        Mixing { ways, weights, verdict }
+    }
+
+    /// Moves a plane of so many cells along the chosen and the smoothed vectors.
+    fn warp(
+        &self,
+        pass: &mut Pass<'_>,
+        [chosen, smoothed]: &[wgpu::Buffer; 2],
+        planes: [&wgpu::Texture; 2],
+        (columns, rows): Size,
+        ways: &wgpu::Buffer,
+    ) {
+        let shape = self.shape(&[columns, rows, self.split, 0]);
+        let buffers = [(0, &shape), (1, chosen), (2, smoothed), (3, ways)];
+        pass.run(
+            &self.maker.warp,
+            &buffers,
+            &[(4, planes[0]), (5, planes[1])],
+            (columns, 4 * rows),
+        );
+    }
+
     /// Mixes one plane of so many cells, and lays it into a texture.
     fn mix(
         &self,
-        gpu: &wgpu::Device,
-        queue: &wgpu::Queue,
-        pass: &mut Pass,
-        mixing: &Mixing<'_>,
+        pass: &mut Pass<'_>,
+        mixing: &Mixing,
         planes: [&wgpu::Texture; 2],
         (columns, rows): Size,
     ) -> wgpu::Texture {
         // Rows of a copy to a texture lie a multiple of 256 bytes apart.
         let stride = columns.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT / CELL as u32);
-        let made = storage(gpu, u64::from(stride) * 4 * u64::from(rows) * CELL as u64);
+        let made = self.room((stride, rows), (CELL * CELL) as u64);
         let cut = (CUT * self.size.0 as f32 * self.size.1 as f32) as u32;
-        let covered = mixing.weighed.0.div_ceil(columns);
-        let (weighed_columns, weighed_rows) = mixing.weighed;
-        let split = self.split.later() as u32;
-        let shape = uniform(
-            gpu,
-            queue,
-            &[
-                columns,
-                rows,
-                split,
-                stride,
-                weighed_columns,
-                weighed_rows,
-                covered.max(1),
-                cut,
-            ],
-        );
+        let weighed = self.cells();
+        let covered = if weighed == (columns, rows) { 1 } else { 2 };
+        let shape = self.shape(&[columns, rows, self.split, stride, weighed.0, weighed.1, covered, cut]);
         let buffers = [
             (0, &shape),
-            (1, mixing.ways),
-            (2, mixing.weights),
-            (3, mixing.verdict),
+            (1, &mixing.ways),
+            (2, &mixing.weights),
+            (3, &mixing.verdict),
             (4, &made),
         ];
         pass.run(
@@ -335,18 +363,10 @@ impl Scene<'_> {
         let usage =
             wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC | wgpu::TextureUsages::TEXTURE_BINDING;
         let size = (planes[0].width(), planes[0].height());
-        let plane = texture::create(gpu, size, wgpu::TextureFormat::R8Unorm, usage);
+        let plane = texture::create(self.gpu, size, wgpu::TextureFormat::R8Unorm, usage);
         pass.copy(&made, stride * CELL as u32, &plane);
         plane
     }
-}
-
-/// What is mixed, and how.
-struct Mixing<'a> {
-    ways: &'a wgpu::Buffer,
-    weights: &'a wgpu::Buffer,
-    verdict: &'a wgpu::Buffer,
-    weighed: Size,
 }
 
 /// The blocks as fill.wgsl reads them: 16 bytes each.

@@ -51,21 +51,7 @@ pub(crate) fn measure(notes: &mut Map<String, Value>) -> Result<OnDevice> {
     // The first one pays for what drivers put off.
     let (first, made) = maker.make(&device, pair, 0.5, Rung::Vectors)?;
     first.pixels.read(&device)?;
-    let clock = Clock::new();
-    let began = clock.now();
-    let mut last = None;
-    for _ in 0..PICTURES {
-        let (motion, _) = maker.motion(&device, &field, SIZE)?;
-        let pair = Pair {
-            motion: &motion,
-            ..pair
-        };
-        last = Some(maker.make(&device, pair, 0.5, Rung::Vectors)?.0);
-    }
-    if let Some(picture) = last {
-        picture.pixels.read(&device)?;
-    }
-    let ms = (clock.now() - began).to_duration().as_secs_f64() * 1e3 / f64::from(PICTURES);
+    let ms = time(&device, &maker, pair, &field)?;
     println!(
         "{}: {ms:.2} ms per made picture of 1920×1080, {} + {} dispatches, {bytes} bytes up per received picture",
         device.name(),
@@ -86,6 +72,25 @@ pub(crate) fn measure(notes: &mut Map<String, Value>) -> Result<OnDevice> {
         dispatches: Some(laid.dispatches + made.dispatches),
         bytes: Some(bytes),
     })
+}
+
+/// Milliseconds per picture, its motion laid out anew each time.
+fn time(device: &Device, maker: &Maker, pair: Pair<'_>, field: &MotionField) -> Result<f64> {
+    let clock = Clock::new();
+    let began = clock.now();
+    let mut last = None;
+    for _ in 0..PICTURES {
+        let (motion, _) = maker.motion(device, field, SIZE)?;
+        let pair = Pair {
+            motion: &motion,
+            ..pair
+        };
+        last = Some(maker.make(device, pair, 0.5, Rung::Vectors)?.0);
+    }
+    if let Some(picture) = last {
+        picture.pixels.read(device)?;
+    }
+    Ok((clock.now() - began).to_duration().as_secs_f64() * 1e3 / f64::from(PICTURES))
 }
 
 /// A pattern moved to the right by so many pixels.

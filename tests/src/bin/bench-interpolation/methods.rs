@@ -111,43 +111,10 @@ fn processor_seconds() -> Result<f64> {
 const FILTER: &str = "minterpolate=fps=30:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1,showinfo";
 
 fn minterpolate(clip: &Clip, frames: usize, folder: &Path) -> Result<Rebuilt> {
-    let stem = format!("{}-{frames}", clip.name);
-    let (raw, log) = (
-        folder.join(format!("{stem}.minterpolate")),
-        folder.join(format!("{stem}.log")),
-    );
+    let stem = folder.join(format!("{}-{frames}", clip.name));
+    let (raw, log) = (stem.with_extension("minterpolate"), stem.with_extension("log"));
     if !log.is_file() {
-        let size = format!("{}x{}", clip.width, clip.height);
-        let mut command = material::ffmpeg();
-        command.args([
-            "-loglevel",
-            "info",
-            "-benchmark",
-            "-f",
-            "rawvideo",
-            "-pix_fmt",
-            "yuv420p",
-        ]);
-        command.args([
-            "-s",
-            &size,
-            "-r",
-            "15",
-            "-i",
-            "-",
-            "-vf",
-            FILTER,
-            "-vsync",
-            "passthrough",
-        ]);
-        command.args(["-f", "rawvideo"]).arg(&raw);
-        let input: Vec<u8> = clip
-            .kept
-            .iter()
-            .flat_map(|kept| material::planes(&kept.picture))
-            .collect();
-        let (_, said) = material::run(&mut command, Some(&input))?;
-        fs::write(&log, said)?;
+        fs::write(&log, run_filter(clip, &raw)?)?;
     }
     let (bytes, said) = (fs::read(&raw)?, fs::read_to_string(&log)?);
     let numbers = |key: &'static str| {
@@ -155,21 +122,18 @@ fn minterpolate(clip: &Clip, frames: usize, folder: &Path) -> Result<Rebuilt> {
         words.filter_map(move |word| word.strip_prefix(key)?.trim_end_matches('s').parse::<f64>().ok())
     };
     let cpu = numbers("utime=").sum::<f64>() + numbers("stime=").sum::<f64>();
-    let picture = (clip.width * clip.height + 2 * clip.width.div_ceil(2) * clip.height.div_ceil(2)) as usize;
     let times: Vec<f64> = numbers("pts_time:").collect();
-    ensure!(
-        times.len() == bytes.len() / picture,
-        "{}: ffmpeg names other times than it makes pictures",
-        clip.name
-    );
+    let luma = (clip.width * clip.height) as usize;
+    let picture = luma + 2 * (clip.width.div_ceil(2) * clip.height.div_ceil(2)) as usize;
+    let same = times.len() == bytes.len() / picture;
+    ensure!(same, "{}: ffmpeg names other times than it makes pictures", clip.name);
     let mut pictures = vec![None; clip.dropped.len()];
     for (time, made) in times.iter().zip(bytes.chunks_exact(picture)) {
         // 15 kept pictures in a second: what lies half-way between two was dropped.
         let place = time * 15.0 - 0.5;
-        if (place - place.round()).abs() < 0.1
-            && let Some(slot) = pictures.get_mut(place.round() as usize)
-        {
-            *slot = Some(made[..(clip.width * clip.height) as usize].to_vec());
+        let slot = pictures.get_mut(place.round() as usize);
+        if let Some(slot) = slot.filter(|_| (place - place.round()).abs() < 0.1) {
+            *slot = Some(made[..luma].to_vec());
         }
     }
     let made = pictures.iter().flatten().count();
@@ -178,4 +142,35 @@ fn minterpolate(clip: &Clip, frames: usize, folder: &Path) -> Result<Rebuilt> {
         cpu: cpu / made.max(1) as f64,
         held: (0, 0),
     })
+}
+
+/// Writes the pictures to `raw`. Returns what the command said: their times, and what it cost.
+fn run_filter(clip: &Clip, raw: &Path) -> Result<String> {
+    let size = format!("{}x{}", clip.width, clip.height);
+    let mut command = material::ffmpeg();
+    command.args([
+        "-loglevel",
+        "info",
+        "-benchmark",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv420p",
+    ]);
+    command.args([
+        "-s",
+        &size,
+        "-r",
+        "15",
+        "-i",
+        "-",
+        "-vf",
+        FILTER,
+        "-vsync",
+        "passthrough",
+    ]);
+    command.args(["-f", "rawvideo"]).arg(raw);
+    let kept = clip.kept.iter();
+    let input: Vec<u8> = kept.flat_map(|kept| material::planes(&kept.picture)).collect();
+    Ok(material::run(&mut command, Some(&input))?.1)
 }
