@@ -64,8 +64,9 @@ fn luma(picture: &Picture<Planes>) -> Vec<u8> {
     rows.flatten().copied().collect()
 }
 
+/// Of all three planes together, in dB.
 fn psnr(made: &Picture<Planes>, truth: &Picture<Planes>) -> f64 {
-    let (made, truth) = (luma(made), luma(truth));
+    let (made, truth) = (concatenated(made), concatenated(truth));
     let squares = made.iter().zip(&truth).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
     10.0 * (255.0_f64.powi(2) / (squares.sum::<f64>() / made.len() as f64).max(1e-6)).log10()
 }

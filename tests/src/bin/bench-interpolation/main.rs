@@ -1,6 +1,6 @@
 //! `make bench-interpolation`: every second picture of a clip is dropped, the rest is encoded and decoded with its motion
 //! vectors, and what was dropped is rebuilt and compared. A table for people and, in the last line, one JSON object.
-//! `--clips A,B` takes only these, `--frames N` so many pictures of each (61), `--methods A,B` only these ways; `--keep DIR`
+//! `--clips A,B` takes only these, `--frames N` so many pictures of each (61), `--methods A,B` only these ways; `--browser` encodes as a browser does; `--keep DIR`
 //! keeps what ffmpeg made there and uses it again; `--stills` writes the worst rebuilt picture of each clip to `artefacts/`.
 
 mod device;
@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use hearsight_tests::rig::{commit, machine};
 use serde_json::{Map, Value, json};
 
-use material::{Clip, Source};
+use material::{Clip, Source, Stream};
 use methods::{Method, Rebuilt};
 
 /// What was asked for.
@@ -26,6 +26,7 @@ struct Wanted {
     clips: Vec<String>,
     methods: Vec<Method>,
     frames: usize,
+    stream: Stream,
     keep: Option<PathBuf>,
     stills: bool,
 }
@@ -45,6 +46,7 @@ fn wanted() -> Result<Wanted> {
         clips: Vec::new(),
         methods: Method::ALL.to_vec(),
         frames: 61,
+        stream: Stream::Reference,
         keep: None,
         stills: false,
     };
@@ -57,13 +59,14 @@ fn wanted() -> Result<Wanted> {
             "--frames" => wanted.frames = value()?.parse().context("--frames takes a number")?,
             "--keep" => wanted.keep = Some(value()?.into()),
             "--stills" => wanted.stills = true,
+            "--browser" => wanted.stream = Stream::Browser,
             "--methods" => {
                 let named = list(value()?);
                 wanted
                     .methods
                     .retain(|method| named.iter().any(|name| name == method.name()));
             }
-            other => bail!("can't use {other}; there are --clips, --frames, --methods, --keep and --stills"),
+            other => bail!("can't use {other}; there are --clips, --frames, --methods, --browser, --keep and --stills"),
         }
     }
     ensure!(
@@ -102,7 +105,7 @@ fn measure(wanted: &Wanted) -> Result<()> {
     );
     let mut rows = Vec::new();
     for source in &sources {
-        let clip = material::load(source, wanted.frames, folder)?;
+        let clip = material::load(source, wanted.stream, wanted.frames, folder)?;
         let scores = score_clip(wanted, &clip, folder)?;
         print_row(&clip.name, &scores);
         rows.push((clip, matches!(source, Source::File(..)), scores));
@@ -131,7 +134,7 @@ fn score_clip(wanted: &Wanted, clip: &Clip, folder: &Path) -> Result<Vec<Score>>
     let mut all = Vec::new();
     let mut scores = Vec::new();
     for method in &wanted.methods {
-        let rebuilt = methods::rebuild(*method, clip, wanted.frames, folder)?;
+        let rebuilt = methods::rebuild(*method, clip, folder)?;
         scores.push(score(clip, &rebuilt));
         all.push((*method, rebuilt));
     }
@@ -214,7 +217,7 @@ fn report(wanted: &Wanted, rows: &[(Clip, bool, Vec<Score>)], means: &[Score], r
         "cpu_s_per_frame_720p": cpu, "gpu_ms_1080p": on_device.gpu_ms, "gpu_roof_share": null,
         "dispatches": on_device.dispatches, "uploaded_bytes_1080p": on_device.bytes,
         "held": { "repeated": held.0, "cuts": held.1 },
-        "clips": rows.len(), "machine": with_adapter(on_device.adapter), "commit": commit(), "notes": notes,
+        "clips": rows.len(), "stream": format!("{:?}", wanted.stream).to_lowercase(), "machine": with_adapter(on_device.adapter), "commit": commit(), "notes": notes,
     });
     println!("{last}");
     Ok(())

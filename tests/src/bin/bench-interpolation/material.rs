@@ -35,6 +35,8 @@ const CLIPS: [(&str, &str); 14] = [
 /// One clip, ready to be rebuilt.
 pub(crate) struct Clip {
     pub(crate) name: String,
+    /// What tells files made of it from others.
+    pub(crate) stem: String,
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// Every second picture after coding, with its vectors: pictures 0, 2, 4 … of the original.
@@ -73,7 +75,7 @@ pub(crate) fn sources(named: &[String]) -> Vec<Source> {
 
 /// Reads, halves, encodes and decodes a clip's first `frames` pictures. What ffmpeg makes lies in `folder`, and is taken
 /// from there when it lies there already.
-pub(crate) fn load(source: &Source, frames: usize, folder: &Path) -> Result<Clip> {
+pub(crate) fn load(source: &Source, how: Stream, frames: usize, folder: &Path) -> Result<Clip> {
     let name = source.name().to_owned();
     let raw = folder.join(format!("{name}-{frames}.y4m"));
     if !raw.is_file() {
@@ -85,10 +87,10 @@ pub(crate) fn load(source: &Source, frames: usize, folder: &Path) -> Result<Clip
     let bytes = fs::read(&raw)?;
     let ((width, height), pictures) = pictures_of(&bytes).with_context(|| format!("{name}: not a clip"))?;
     ensure!(pictures.len() >= 3, "{name}: fewer than three pictures");
-    let stream = folder.join(format!("{name}-{frames}.h264"));
+    let stream = folder.join(format!("{name}-{frames}-{how:?}.h264"));
     if !stream.is_file() {
         let kept = pictures.iter().step_by(2).copied().collect::<Vec<_>>().concat();
-        encode(&kept, (width, height), &stream)?;
+        how.encode(&kept, (width, height), &stream)?;
     }
     let kept = decode(&fs::read(&stream)?)?;
     ensure!(
@@ -100,6 +102,7 @@ pub(crate) fn load(source: &Source, frames: usize, folder: &Path) -> Result<Clip
     let luma = (width * height) as usize;
     let between = pictures.iter().skip(1).step_by(2).take(kept.len() - 1);
     Ok(Clip {
+        stem: format!("{name}-{frames}-{how:?}"),
         name,
         width,
         height,
@@ -114,7 +117,7 @@ pub(crate) fn run(command: &mut Command, input: Option<&[u8]>) -> Result<(Vec<u8
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command
         .spawn()
-        .context("ffmpeg does not start: install Debian's ffmpeg")?;
+        .with_context(|| format!("{:?} does not start: `make setup` installs it", command.get_program()))?;
     let feed = child.stdin.take();
     let output = std::thread::scope(|scope| {
         if let (Some(mut feed), Some(input)) = (feed, input) {
@@ -175,40 +178,82 @@ fn pictures_of(bytes: &[u8]) -> Option<(Size, Vec<&[u8]>)> {
     Some(((width, height), frames.map(|frame| &frame[mark..]).collect()))
 }
 
-/// As the reference figures were made; a delimiter before each unit says where to cut.
-fn encode(kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
-    let mut command = ffmpeg();
-    command.args([
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "yuv420p",
-        "-s",
-        &format!("{width}x{height}"),
-        "-r",
-        "15",
-        "-i",
-        "-",
-    ]);
-    command.args([
-        "-c:v",
-        "libx264",
-        "-profile:v",
-        "baseline",
-        "-preset",
-        "veryfast",
-        "-crf",
-        "20",
-    ]);
-    command.args(["-threads", "1", "-x264-params", "aud=1", "-f", "h264"]);
-    run(command.arg(stream), Some(kept)).map(drop)
+/// How the kept pictures are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// As the reference figures were made: x264, baseline, veryfast, CRF 20.
+    Reference,
+    /// As a browser sends them: OpenH264 for a camera at a constant rate, 2 Mbit/s at 1280×720 and 15 pictures a second.
+    Browser,
 }
 
-/// Every picture of a stream whose units begin with a delimiter (ITU-T H.264 section 7.3.2.4), by our decoder.
+impl Stream {
+    fn encode(self, kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
+        let mut command = match self {
+            Stream::Reference => {
+                let mut command = ffmpeg();
+                let size = format!("{width}x{height}");
+                command.args([
+                    "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", &size, "-r", "15", "-i", "-",
+                ]);
+                command.args([
+                    "-c:v",
+                    "libx264",
+                    "-profile:v",
+                    "baseline",
+                    "-preset",
+                    "veryfast",
+                    "-crf",
+                    "20",
+                ]);
+                command.args(["-threads", "1", "-f", "h264"]).arg(stream);
+                command
+            }
+            Stream::Browser => {
+                let rate = u64::from(width) * u64::from(height) * 2_000_000 / (1280 * 720);
+                let mut command = Command::new("gst-launch-1.0");
+                command.args([
+                    "-q",
+                    "fdsrc",
+                    "fd=0",
+                    "!",
+                    "rawvideoparse",
+                    "format=i420",
+                    "framerate=15/1",
+                ]);
+                command.args([format!("width={width}"), format!("height={height}"), "!".into()]);
+                command.args([
+                    "openh264enc",
+                    "usage-type=camera",
+                    "rate-control=bitrate",
+                    "complexity=low",
+                ]);
+                command.args([
+                    &format!("bitrate={rate}"),
+                    "gop-size=3000",
+                    "multi-thread=1",
+                    "!",
+                    "filesink",
+                ]);
+                command.arg(format!("location={}", stream.display()));
+                command
+            }
+        };
+        run(&mut command, Some(kept)).map(drop)
+    }
+}
+
+/// Every picture of a stream of one slice per picture, by our decoder: a unit begins with what precedes a slice.
 fn decode(stream: &[u8]) -> Result<Vec<Decoded>> {
-    let mut starts: Vec<usize> = (0..stream.len().saturating_sub(4))
-        .filter(|&at| stream[at..at + 3] == [0, 0, 1] && stream[at + 3] & 0x1f == 9)
-        .collect();
+    let marks = (0..stream.len().saturating_sub(4)).filter(|&at| stream[at..at + 3] == [0, 0, 1]);
+    let (mut starts, mut whole) = (Vec::new(), true);
+    for at in marks {
+        if whole {
+            starts.push(at);
+        }
+        // ITU-T H.264 table 7-1: 1 and 5 are slices.
+        whole = matches!(stream[at + 3] & 0x1f, 1 | 5);
+    }
     starts.push(stream.len());
     let mut decoder = Decoder::new(Config::default())?;
     let mut pictures = Vec::new();

@@ -52,9 +52,9 @@ pub(crate) struct Rebuilt {
 }
 
 /// Rebuilds every dropped picture. What ffmpeg makes lies in `folder`, and is taken from there when it lies there already.
-pub(crate) fn rebuild(method: Method, clip: &Clip, frames: usize, folder: &Path) -> Result<Rebuilt> {
+pub(crate) fn rebuild(method: Method, clip: &Clip, folder: &Path) -> Result<Rebuilt> {
     if method == Method::Minterpolate {
-        return minterpolate(clip, frames, folder);
+        return minterpolate(clip, folder);
     }
     let began = processor_seconds()?;
     let mut pictures = Vec::new();
@@ -110,8 +110,8 @@ fn processor_seconds() -> Result<f64> {
 /// ffmpeg's interpolation of the same decoded pictures, at its best settings.
 const FILTER: &str = "minterpolate=fps=30:mi_mode=mci:mc_mode=aobmc:me_mode=bidir:vsbmc=1,showinfo";
 
-fn minterpolate(clip: &Clip, frames: usize, folder: &Path) -> Result<Rebuilt> {
-    let stem = folder.join(format!("{}-{frames}", clip.name));
+fn minterpolate(clip: &Clip, folder: &Path) -> Result<Rebuilt> {
+    let stem = folder.join(&clip.stem);
     let (raw, log) = (stem.with_extension("minterpolate"), stem.with_extension("log"));
     if !log.is_file() {
         fs::write(&log, run_filter(clip, &raw)?)?;

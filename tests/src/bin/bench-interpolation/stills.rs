@@ -7,7 +7,11 @@ use crate::material::{self, Clip};
 use crate::methods::{Method, Rebuilt};
 use crate::quality::psnr;
 
-/// Writes `artefacts/interpolation/NAME.png`: the true luma, then that of each method in the order given.
+/// Pictures in a row.
+const ACROSS: usize = 3;
+
+/// Writes `artefacts/interpolation/NAME.png`: the true luma, then that of each method in the order given,
+/// three to a row.
 pub(crate) fn write(clip: &Clip, rebuilt: &[(Method, Rebuilt)]) -> Result<()> {
     let Some((_, last)) = rebuilt.last() else { return Ok(()) };
     let scored = last.pictures.iter().zip(&clip.dropped).enumerate();
@@ -17,13 +21,20 @@ pub(crate) fn write(clip: &Clip, rebuilt: &[(Method, Rebuilt)]) -> Result<()> {
     };
     let mut side_by_side = vec![&clip.dropped[worst]];
     side_by_side.extend(rebuilt.iter().filter_map(|(_, made)| made.pictures[worst].as_ref()));
-    let width = clip.width as usize;
-    let rows =
-        (0..clip.height as usize).flat_map(|row| side_by_side.iter().map(move |luma| &luma[row * width..][..width]));
-    let bytes = rows.collect::<Vec<_>>().concat();
+    let (width, height) = (clip.width as usize, clip.height as usize);
+    let black = vec![0; width * height];
+    let mut bytes = Vec::new();
+    for row_of_three in side_by_side.chunks(ACROSS) {
+        for row in 0..height {
+            for column in 0..ACROSS {
+                let luma = row_of_three.get(column).copied().unwrap_or(&black);
+                bytes.extend_from_slice(&luma[row * width..][..width]);
+            }
+        }
+    }
     let folder = artefacts()?.join("interpolation");
     std::fs::create_dir_all(&folder)?;
-    let size = format!("{}x{}", width * side_by_side.len(), clip.height);
+    let size = format!("{}x{}", width * ACROSS, height * side_by_side.len().div_ceil(ACROSS));
     let mut command = material::ffmpeg();
     command.args([
         "-f",
