@@ -2,9 +2,10 @@
 //!
 //! The decoder's vectors were found on the later picture and for the coder's ends. Here each block of the picture in
 //! between asks which of those around it leads to the same content on both sides (bilateral matching, as in frame rate
-//! conversion since de Haan et al., 3DRS, 1993, with the coder's search in place of a search of one's own).
+//! conversion since de Haan et al., 3DRS, 1993, with the coder's search in place of a search of one's own). Where
+//! none of them does, a few steps are taken from the best.
 
-use crate::grid::{CELL, Grid, UNKNOWN, Vector};
+use crate::grid::{CELL, Grid, LONGEST, UNITS, UNKNOWN, Vector};
 use crate::padded::Padded;
 use crate::split::Split;
 
@@ -30,6 +31,19 @@ pub(crate) const OFFSETS: [(i32, i32); 9] = [
 /// What a unit of distance from the smoothed vector costs, in the sum of differences; and the most that counts.
 pub(crate) const PENALTY: i32 = 4;
 pub(crate) const FARTHEST: i32 = 512;
+
+/// Where no candidate's sum is this small, 8 codes for each sample, better ones are looked for around the best.
+pub(crate) const POOR: i32 = 8 * (WINDOW * WINDOW) as i32;
+
+/// By how much a vector that was looked for must be better: 2 codes for each sample.
+pub(crate) const BETTER: i32 = 2 * (WINDOW * WINDOW) as i32;
+
+/// How far away they are looked for, in pixels: each step from the best of the one before (the "three-step" search of Koga et
+/// al., 1981, with one step more).
+const STEPS: [i16; 4] = [8, 4, 2, 1];
+
+/// The neighbours that each step asks.
+const AROUND: [(i16, i16); 8] = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)];
 
 /// One vector per block of [`BLOCK`] pixels, for the picture at `split` between two luma planes of equal size. `raw` is
 /// the decoder's field by cells, `soft` the smoothed one by blocks, known everywhere.
@@ -63,21 +77,44 @@ fn candidates(raw: &Grid, soft: &Grid, (column, row): (i32, i32), split: Split) 
 }
 
 fn best(earlier: &Padded, later: &Padded, candidates: &[Vector], at: (i32, i32), split: Split) -> Vector {
-    let whole = |vector: Vector| vector.map(|part| (part + 8) >> 4);
     let smoothed = candidates[0];
+    let cost = |vector: Vector| {
+        let far = i32::from(vector[0].abs_diff(smoothed[0])) + i32::from(vector[1].abs_diff(smoothed[1]));
+        difference(earlier, later, whole(vector), at, split) + PENALTY * far.min(FARTHEST)
+    };
     let (mut best, mut least) = (smoothed, i32::MAX);
     for (index, &vector) in candidates.iter().enumerate() {
         let same = |other: &Vector| whole(*other) == whole(vector);
         if vector == UNKNOWN || candidates[..index].iter().any(same) {
             continue;
         }
-        let far = i32::from(vector[0].abs_diff(smoothed[0])) + i32::from(vector[1].abs_diff(smoothed[1]));
-        let cost = difference(earlier, later, whole(vector), at, split) + PENALTY * far.min(FARTHEST);
+        let cost = cost(vector);
         if cost < least {
             (best, least) = (vector, cost);
         }
     }
+    if least <= POOR {
+        return best;
+    }
+    // Only what is better by much is worth leaving the coder's vectors for.
+    least -= BETTER;
+    for step in STEPS {
+        let centre = best;
+        for (dx, dy) in AROUND {
+            let part = |part: i16, steps: i16| (part + steps * step * UNITS).clamp(-LONGEST, LONGEST);
+            let vector = [part(centre[0], dx), part(centre[1], dy)];
+            let cost = cost(vector);
+            if cost < least {
+                (best, least) = (vector, cost);
+            }
+        }
+    }
     best
+}
+
+/// A vector in whole pixels, halves up.
+fn whole(vector: Vector) -> Vector {
+    vector.map(|part| (part + 8) >> 4)
 }
 
 /// The sum of absolute differences over every second row of the window, doubled.

@@ -4,7 +4,8 @@
 //          soft: smoothed vectors by blocks, all known.
 // Outputs: chosen: one vector per block, x in the lower and y in the upper half.
 // Spaces:  blocks of 8 × 8 luma pixels, cells of 4 × 4; vectors in 1/16 pixel, from the earlier to the later picture.
-// Cost:    per block up to 12 candidates of 256 texel loads each; most are equal and are compared once.
+// Cost:    per block up to 12 candidates of 256 texel loads each; most are equal and are compared once. Where
+//          none fits, 32 more.
 
 struct Shape {
     columns: u32,
@@ -53,6 +54,11 @@ fn difference(whole: vec2<i32>, at: vec2<i32>) -> i32 {
     return 2 * i32(sum);
 }
 
+fn cost_of(vector: vec2<i32>, smoothed: vec2<i32>, block: vec2<u32>) -> i32 {
+    let apart = abs(vector - smoothed);
+    return difference((vector + 8) >> vec2<u32>(4u), 8 * vec2<i32>(block) - 4) + 4 * min(apart.x + apart.y, 512);
+}
+
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x >= shape.columns || id.y >= shape.rows {
@@ -72,7 +78,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var at = 0; at < 9; at++) {
         candidates[3 + at] = raw_at(cell + offsets[at]);
     }
-    var best = candidates[0];
+    var around = array<vec2<i32>, 8>(
+        vec2<i32>(-1, 0), vec2<i32>(1, 0), vec2<i32>(0, -1), vec2<i32>(0, 1),
+        vec2<i32>(-1, -1), vec2<i32>(1, -1), vec2<i32>(-1, 1), vec2<i32>(1, 1));
+    var best = smoothed;
     var least = 0x7fffffff;
     for (var at = 0; at < 12; at++) {
         let vector = parts(candidates[at]);
@@ -82,13 +91,27 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             fresh = fresh && any(((parts(candidates[other]) + 8) >> vec2<u32>(4u)) != whole);
         }
         if fresh {
-            let apart = abs(vector - smoothed);
-            let cost = difference(whole, 8 * vec2<i32>(id.xy) - 4) + 4 * min(apart.x + apart.y, 512);
+            let cost = cost_of(vector, smoothed, id.xy);
             if cost < least {
                 least = cost;
-                best = candidates[at];
+                best = vector;
             }
         }
     }
-    chosen[block] = best;
+    // 8 codes for each of 256 samples: too poor not to look further.
+    if least > 2048 {
+        least -= 512;
+        for (var step = 8; step > 0; step /= 2) {
+            let centre = best;
+            for (var at = 0; at < 8; at++) {
+                let moved = clamp(centre + around[at] * step * 16, vec2<i32>(-8192), vec2<i32>(8192));
+                let cost = cost_of(moved, smoothed, id.xy);
+                if cost < least {
+                    least = cost;
+                    best = moved;
+                }
+            }
+        }
+    }
+    chosen[block] = (u32(best.x) & 0xffffu) | (u32(best.y) << 16u);
 }
