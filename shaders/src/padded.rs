@@ -5,7 +5,7 @@ use crate::planes::Sheet;
 /// Samples that are added on every side: more than any window is wide, so that a window further out is all edge.
 pub(crate) const MARGIN: i32 = 24;
 
-/// A copy of a plane with [`MARGIN`] samples more on every side, each equal to the nearest one inside.
+/// A copy of a plane with some samples more on every side, each equal to the nearest one inside.
 #[derive(Debug, Default)]
 pub struct Padded {
     columns: i32,
