@@ -19,10 +19,10 @@ export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
-.PHONY: help setup setup-test web run test check eval bench-latency bench-graph bench-ingest soak hostile fuzz clean
+.PHONY: help setup setup-test web run test check eval bench-latency bench-graph bench-ingest bench-interpolation soak hostile fuzz clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install system packages, libraries, models and the sample talk (quick when they are there)
 	@echo "setup: looking at what \`make run\` needs"
@@ -112,6 +112,11 @@ fuzz: setup ## libFuzzer over every reader of bytes: FUZZ_SECONDS=60 for each, A
 	@mkdir -p artefacts
 	@scripts/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 	@$(took)
+
+bench-interpolation: setup-test ## rebuild dropped pictures: ours beside a blend, ffmpeg's minterpolate and the published recipe
+	@echo "bench-interpolation: building and running (optimised; several minutes where real clips are present)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-interpolation -- $(ARGS)
+	@$(took) >&2
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)
 	@echo "clean: removing build outputs"

@@ -15,7 +15,7 @@ packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev lib
  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 case $purpose in
 run) ;;
-test) packages="$packages chromium ffmpeg mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins" ;;
+test) packages="$packages chromium ffmpeg gstreamer1.0-tools mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins" ;;
 *)
     echo "setup: unknown purpose '$purpose'; say nothing, or 'test'" >&2
     exit 2

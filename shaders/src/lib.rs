@@ -2,18 +2,36 @@
 //!
 //! Knows `wgpu`, pictures and the standards that say what their samples mean. Must not know any codec, model, socket or
 //! clock, nor decide when to run: callers step it. Memory is in the type: a `Picture<Planes>` lies in CPU memory, a
-//! `Picture<Texture>` and a `Picture<Rgba>` on the device, and only [`Texture::upload`] and [`Rgba::read`] cross over.
-//! Start at [`Device::open`], then [`colour::Convert`].
+//! `Picture<Texture>` and a `Picture<Rgba>` on the device, and only [`Texture::upload`], [`Texture::read`] and
+//! [`Rgba::read`] cross over. Start at [`Device::open`], then [`colour::Convert`].
+//!
+//! Pictures between others are made by [`interpolate::make`] on the CPU and by [`maker::Maker`] on the device, by the same
+//! steps: start at [`interpolate`]. Where the device is a software one ([`Kind::Software`]), the CPU's own is the faster.
 #![forbid(unsafe_code)]
 
+pub mod blend;
+pub mod choose;
 pub mod colour;
+pub mod compare;
 mod device;
+pub mod fill;
+pub mod grid;
+pub mod interpolate;
+mod kernel;
+pub mod maker;
+pub mod median;
+pub mod padded;
 mod planes;
+pub mod recipe;
+pub mod resize;
 #[cfg(test)]
 mod rig;
+pub mod smooth;
+pub mod split;
 mod texture;
 #[cfg(test)]
 mod validate;
+pub mod warp;
 
 pub use device::{Device, DeviceError, Kind, LARGEST, OpenError};
 pub use planes::PlanesError;

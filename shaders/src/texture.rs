@@ -59,6 +59,11 @@ impl Texture {
         })
     }
 
+    /// Width and height in luma pixels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (self.y.width(), self.y.height())
+    }
+
     /// Bytes of samples, without the padding of rows: what uploading it added to [`Device::uploaded`].
     pub fn bytes(&self) -> u64 {
         let planes = [&self.y, &self.u, &self.v];
@@ -74,52 +79,74 @@ impl Rgba {
     /// Meant for tests and for stills; it stalls the device.
     pub fn read(&self, device: &Device) -> Result<Vec<u8>, DeviceError> {
         device.owns("picture", self.home)?;
-        let row = self.texture.width() as usize * 4;
-        let padded = row.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize);
-        let (buffer, index) = device.submit(|device, _| self.copy_out(device, padded))?;
-        let (tell, told) = mpsc::sync_channel(1);
-        device.attempt(|_, _| {
-            buffer.map_async(wgpu::MapMode::Read, .., move |outcome| {
-                // Nobody listens any more when the wait has failed.
-                let _ = tell.send(outcome);
-            });
-        })?;
-        device.wait(&index)?;
-        // Another thread's wait may be the one that tells.
-        let outcome = told
-            .recv_timeout(PATIENCE)
-            .map_err(|_| DeviceError::Timeout(PATIENCE))?;
-        let refused = |problem: &dyn std::fmt::Display| DeviceError::Refused(format!("reading back: {problem}"));
-        outcome.map_err(|problem| refused(&problem))?;
-        let view = buffer.get_mapped_range(..).map_err(|problem| refused(&problem))?;
-        let mut pixels = Vec::with_capacity(row * self.texture.height() as usize);
-        for line in view.chunks_exact(padded) {
-            pixels.extend_from_slice(&line[..row]);
-        }
-        Ok(pixels)
+        read(device, &self.texture, 4)
     }
+}
 
-    fn copy_out(&self, device: &wgpu::Device, padded: usize) -> (wgpu::Buffer, Option<wgpu::CommandBuffer>) {
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: padded as u64 * u64::from(self.texture.height()),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let layout = wgpu::TexelCopyBufferLayout {
-            offset: 0,
-            bytes_per_row: Some(padded as u32),
-            rows_per_image: None,
-        };
-        let into = wgpu::TexelCopyBufferInfo {
-            buffer: &buffer,
-            layout,
-        };
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_texture_to_buffer(self.texture.as_image_copy(), into, self.texture.size());
-        let commands = encoder.finish();
-        (buffer, Some(commands))
+impl Texture {
+    /// Waits for the picture and copies it back: luma, blue-difference and red-difference samples, rows from the top, no
+    /// padding. Where pictures go on in the CPU's memory, this is where they cross over; it stalls the device.
+    pub fn read(&self, device: &Device) -> Result<[Vec<u8>; 3], DeviceError> {
+        device.owns("picture", self.home)?;
+        Ok([
+            read(device, &self.y, 1)?,
+            read(device, &self.u, 1)?,
+            read(device, &self.v, 1)?,
+        ])
     }
+}
+
+/// The texels of a texture, of so many bytes each, without the padding of rows.
+fn read(device: &Device, texture: &wgpu::Texture, bytes: usize) -> Result<Vec<u8>, DeviceError> {
+    let row = texture.width() as usize * bytes;
+    let padded = row.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize);
+    let (buffer, index) = device.submit(|device, _| copy_out(device, texture, padded))?;
+    let (tell, told) = mpsc::sync_channel(1);
+    device.attempt(|_, _| {
+        buffer.map_async(wgpu::MapMode::Read, .., move |outcome| {
+            // Nobody listens any more when the wait has failed.
+            let _ = tell.send(outcome);
+        });
+    })?;
+    device.wait(&index)?;
+    // Another thread's wait may be the one that tells.
+    let outcome = told
+        .recv_timeout(PATIENCE)
+        .map_err(|_| DeviceError::Timeout(PATIENCE))?;
+    let refused = |problem: &dyn std::fmt::Display| DeviceError::Refused(format!("reading back: {problem}"));
+    outcome.map_err(|problem| refused(&problem))?;
+    let view = buffer.get_mapped_range(..).map_err(|problem| refused(&problem))?;
+    let mut texels = Vec::with_capacity(row * texture.height() as usize);
+    for line in view.chunks_exact(padded) {
+        texels.extend_from_slice(&line[..row]);
+    }
+    Ok(texels)
+}
+
+fn copy_out(
+    device: &wgpu::Device,
+    texture: &wgpu::Texture,
+    padded: usize,
+) -> (wgpu::Buffer, Option<wgpu::CommandBuffer>) {
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("read back"),
+        size: padded as u64 * u64::from(texture.height()),
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
+    let layout = wgpu::TexelCopyBufferLayout {
+        offset: 0,
+        bytes_per_row: Some(padded as u32),
+        rows_per_image: None,
+    };
+    let into = wgpu::TexelCopyBufferInfo {
+        buffer: &buffer,
+        layout,
+    };
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.copy_texture_to_buffer(texture.as_image_copy(), into, texture.size());
+    let commands = encoder.finish();
+    (buffer, Some(commands))
 }
 
 /// A texture of one layer, one level and one sample per texel.
@@ -142,7 +169,7 @@ pub(crate) fn create(
 }
 
 fn upload_sheet(device: &wgpu::Device, queue: &wgpu::Queue, sheet: &Sheet<'_>) -> wgpu::Texture {
-    let usage = wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::TEXTURE_BINDING;
+    let usage = wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC | wgpu::TextureUsages::TEXTURE_BINDING;
     let size = (sheet.columns, sheet.rows);
     let texture = create(device, size, wgpu::TextureFormat::R8Unorm, usage);
     let layout = wgpu::TexelCopyBufferLayout {

@@ -1,0 +1,260 @@
+//! Pictures between two others, made from the vectors that the decoder met on its way.
+//!
+//! The steps, each a kernel of its own: the decoder's blocks are laid out by cells ([`crate::fill`]), single ones outvoted
+//! ([`crate::median`]), the rest evened out ([`crate::smooth`]); each block of the new picture takes, of the vectors around
+//! it, the one that joins both pictures best ([`crate::choose`]); the pictures are moved along them ([`crate::warp`]);
+//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). After ANVIL
+//! (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
+
+use std::sync::Arc;
+
+use hearsight_core::media::{MotionField, Picture, Plane, Planes};
+
+use crate::compare::{self, Sides, Ways};
+use crate::grid::{CELL, Grid, tells};
+use crate::padded::Padded;
+use crate::planes::{PlanesError, sheets};
+use crate::resize::Change;
+use crate::split::Split;
+use crate::warp::{self, Side};
+use crate::{blend, choose, fill, median, resize, smooth};
+
+/// The decoder's motion on one picture, laid out. Made once for each picture: it is the later one's of one pair, then the
+/// earlier one's of the next.
+#[derive(Clone, Debug)]
+pub struct Motion {
+    size: (u32, u32),
+    pub(crate) raw: Grid,
+    pub(crate) soft: Grid,
+    tells: bool,
+}
+
+impl Motion {
+    /// Lays out the vectors of a picture of so many pixels. Takes any field.
+    pub fn new(field: &MotionField, size: (u32, u32)) -> Self {
+        let raw = fill::reference(field, size);
+        let soft = smooth::reference(&median::reference(&raw)).or_zero();
+        let tells = tells(field);
+        Self { size, raw, soft, tells }
+    }
+}
+
+/// Two neighbouring pictures and what is known of motion on each.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    /// The picture before.
+    pub earlier: &'a Picture<Planes>,
+    /// The picture after.
+    pub later: &'a Picture<Planes>,
+    /// Motion that led to the earlier picture; none at the start, or after a loss.
+    pub before: Option<&'a Motion>,
+    /// Motion that led from the earlier picture to the later one.
+    pub motion: &'a Motion,
+}
+
+/// How a picture is made, best first: the steps of the ladder down which a late one goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rung {
+    /// Along the vectors.
+    Vectors,
+    /// The mean of both, by their distance.
+    Blend,
+    /// The nearer of both as it is.
+    Hold,
+}
+
+/// Why a picture was held although a better way was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Held {
+    /// Nothing moved: both pictures are the same.
+    Repeated,
+    /// The scene changed between the two: there is nothing in between.
+    Cut,
+    /// The pictures differ in size.
+    Resized,
+}
+
+/// A picture, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The picture.
+    pub picture: Picture<Planes>,
+    /// How it was made.
+    pub rung: Rung,
+    /// Why it was held, where that was not asked for.
+    pub held: Option<Held>,
+}
+
+/// A cell of which every sample differs by no more than this, on average, stands still: what coding it twice makes.
+pub(crate) const SAME: u32 = 2 * (CELL * CELL) as u32;
+
+/// Mean difference in codes above which two pictures show different scenes, even along the best of all ways.
+pub(crate) const CUT: f32 = 24.0;
+
+/// Makes the picture at `at`, 0 being the earlier and 1 the later, at most as well as `rung` says. At 0 and 1 it is that
+/// picture itself. Errors: planes that do not hold their picture.
+pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
+    let split = Split::new(at);
+    let size = (pair.earlier.width, pair.earlier.height);
+    let (earlier, later) = (sheets(pair.earlier)?, sheets(pair.later)?);
+    let held = |held| Made {
+        picture: nearer(pair, split).clone(),
+        rung: Rung::Hold,
+        held,
+    };
+    if rung == Rung::Hold || split.later() == 0 || split.later() == Split::WHOLE {
+        return Ok(held(None));
+    }
+    if size != (pair.later.width, pair.later.height) {
+        return Ok(held(Some(Held::Resized)));
+    }
+    let (earlier, later) = (earlier.each_ref().map(Padded::of), later.each_ref().map(Padded::of));
+    let scene = Scene {
+        earlier: &earlier,
+        later: &later,
+        split,
+    };
+    // A picture without vectors (a key picture) is likely to go on as the one before it did.
+    let fits = |motion: &&Motion| motion.size == size && motion.tells;
+    let before = pair.before.filter(fits);
+    let motion = Some(pair.motion).filter(fits).or(before);
+    let made = match (rung, motion) {
+        (Rung::Vectors, Some(motion)) => scene.along_vectors(before, motion, size),
+        _ => scene.blended(size),
+    };
+    Ok(match made {
+        Ok((planes, rung)) => Made {
+            picture: picture_from_planes(planes, size),
+            rung,
+            held: None,
+        },
+        Err(why) => held(Some(why)),
+    })
+}
+
+fn nearer<'a>(pair: Pair<'a>, split: Split) -> &'a Picture<Planes> {
+    if split.later() * 2 > Split::WHOLE {
+        pair.later
+    } else {
+        pair.earlier
+    }
+}
+
+/// What all steps look at: both pictures' planes, and the time between them.
+struct Scene<'a> {
+    earlier: &'a [Padded; 3],
+    later: &'a [Padded; 3],
+    split: Split,
+}
+
+type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
+
+impl Scene<'_> {
+    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Outcome {
+        let by_blocks = resize::reference(&motion.soft, Change::Halve);
+        let [luma_before, luma_after] = [&self.earlier[0], &self.later[0]];
+        let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
+        let chosen = median::reference(&chosen);
+        let fine = resize::reference(&chosen, Change::Double(motion.raw.columns, motion.raw.rows));
+        let ways = self.ways(0, &fine, &motion.soft);
+        let differences = compare::differences(&ways, (fine.columns, fine.rows));
+        judge(&differences, size)?;
+        let sides = Sides {
+            earlier: before.map(|before| &before.soft),
+            later: &motion.soft,
+        };
+        let weights = compare::reference(&differences, &fine, sides, self.split);
+        let wide = (size.0 as usize, size.1 as usize);
+        let luma = blend::reference(&ways, &weights, fine.columns, wide, self.split);
+        // A cell of chroma covers a block of luma.
+        let weights = compare::halved(&weights, fine.columns);
+        let (chosen, smoothed) = (
+            resize::reference(&chosen, Change::Shrink),
+            resize::reference(&by_blocks, Change::Shrink),
+        );
+        let half = (wide.0.div_ceil(2), wide.1.div_ceil(2));
+        let [u, v] = [1, 2].map(|plane| {
+            let ways = self.ways(plane, &chosen, &smoothed);
+            blend::reference(&ways, &weights, chosen.columns, half, self.split)
+        });
+        Ok(([luma, u, v], Rung::Vectors))
+    }
+
+    /// A plane's samples along both grids.
+    fn ways(&self, plane: usize, chosen: &Grid, smoothed: &Grid) -> Ways<'_> {
+        let (earlier, later) = (&self.earlier[plane], &self.later[plane]);
+        let along = |grid: &Grid| {
+            [
+                warp::reference(earlier, grid, Side::Earlier, self.split),
+                warp::reference(later, grid, Side::Later, self.split),
+            ]
+        };
+        Ways {
+            chosen: along(chosen),
+            smoothed: along(smoothed),
+            still: [earlier, later],
+        }
+    }
+
+    fn blended(&self, (width, height): (u32, u32)) -> Outcome {
+        let later = self.split.later() as u32;
+        let sizes = [(width, height), (width.div_ceil(2), height.div_ceil(2))];
+        let mut difference = 0_u64;
+        let planes = [0, 1, 2].map(|plane| {
+            let (columns, rows) = sizes[plane.min(1)];
+            let mut made = Vec::with_capacity(columns as usize * rows as usize);
+            for row in 0..rows as usize {
+                let [a, b] = [self.earlier, self.later].map(|side| side[plane].row(row, columns as usize));
+                for (&a, &b) in a.iter().zip(b) {
+                    if plane == 0 {
+                        difference += u64::from(a.abs_diff(b));
+                    }
+                    made.push(((u32::from(a) * (256 - later) + u32::from(b) * later + 128) >> 8) as u8);
+                }
+            }
+            made
+        });
+        let samples = f64::from(width) * f64::from(height);
+        if difference == 0 {
+            Err(Held::Repeated)
+        } else if difference as f64 / samples > f64::from(CUT) {
+            Err(Held::Cut)
+        } else {
+            Ok((planes, Rung::Blend))
+        }
+    }
+}
+
+/// Whether there is anything in between to be made.
+fn judge(differences: &[[u32; 3]], (width, height): (u32, u32)) -> Result<(), Held> {
+    if differences.iter().all(|[_, _, still]| *still <= SAME) {
+        return Err(Held::Repeated);
+    }
+    let least = |[a, b, c]: &[u32; 3]| u64::from(*a.min(b).min(c));
+    let sum: u64 = differences.iter().map(least).sum();
+    if sum as f32 / (width as f32 * height as f32) > CUT {
+        Err(Held::Cut)
+    } else {
+        Ok(())
+    }
+}
+
+fn picture_from_planes([y, u, v]: [Vec<u8>; 3], (width, height): (u32, u32)) -> Picture<Planes> {
+    let plane = |bytes, stride: u32| Plane {
+        bytes: Arc::new(bytes),
+        stride: stride as usize,
+    };
+    let half = width.div_ceil(2);
+    Picture {
+        width,
+        height,
+        pixels: Planes {
+            y: plane(y, width),
+            u: plane(u, half),
+            v: plane(v, half),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! Where between two pictures a third one lies, in whole numbers.
+
+use crate::grid::Vector;
+
+/// The time between two pictures in 1/256: 0 is the earlier, 256 the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split(i32);
+
+impl Split {
+    /// Parts of the way from one picture to the next.
+    pub const WHOLE: i32 = 256;
+
+    /// From 0..1; what lies outside, or is no number, is moved to the nearer end (or to the earlier picture).
+    pub fn new(at: f32) -> Self {
+        Self((at.clamp(0.0, 1.0) * Self::WHOLE as f32).round() as i32)
+    }
+
+    /// How far from the earlier picture, 0..=256.
+    pub fn later(self) -> i32 {
+        self.0
+    }
+
+    /// The part of a motion that lies behind.
+    pub(crate) fn back(self, vector: Vector) -> Vector {
+        vector.map(|part| ((i32::from(part) * self.0 + 128) >> 8) as i16)
+    }
+
+    /// The part of a motion that is still to come.
+    pub(crate) fn onward(self, vector: Vector) -> Vector {
+        let back = self.back(vector);
+        [vector[0] - back[0], vector[1] - back[1]]
+    }
+}
