@@ -102,6 +102,13 @@ def make_silero(place, scratch):
     take(wheel, rf"silero_vad/data/{re.escape(name)}", place / name)
 
 
+def make_ocr(place, scratch):
+    wheel = fetch("rapidocr-onnxruntime", scratch, "--only-binary=:all:")
+    names = {"detect": "ch_PP-OCRv4_det_infer", "recognise": "ch_PP-OCRv4_rec_infer", "turn": "ch_ppocr_mobile_v2.0_cls_infer"}
+    for ours, theirs in names.items():
+        take(wheel, rf"rapidocr_onnxruntime/models/{re.escape(theirs)}\.onnx", place / f"{ours}.onnx")
+
+
 # pip asks the build back end of a source distribution for its metadata even when it only downloads, and would install
 # that back end, unpinned, to do so. This one answers the question and does nothing else.
 BACK_END = '''
@@ -173,6 +180,7 @@ def make_aiortc(place, _scratch):
 PARTS = {
     "onnxruntime": ("fetching ONNX Runtime (18 MB)", make_onnxruntime, []),
     "silero": ("fetching the Silero voice detector", make_silero, []),
+    "ocr": ("fetching the models of the reader (15 MB)", make_ocr, []),
     "pocketsphinx": ("fetching PocketSphinx and its English model (34 MB)", make_pocketsphinx, []),
     "talk": ("speaking the sample talk with flite", make_talk, ["talk.py", "talk.txt"]),
     "aiortc": ("fetching a WebRTC client by other authors (42 MB)", make_aiortc, ["clients.txt"]),
@@ -188,7 +196,7 @@ def stamp_of(part):
     for name in PARTS[part][2]:
         digest.update((HERE / name).read_bytes())
     if not PARTS[part][2]:
-        digest.update(requirement({"silero": "silero-vad"}.get(part, part)).encode())
+        digest.update(requirement({"silero": "silero-vad", "ocr": "rapidocr-onnxruntime"}.get(part, part)).encode())
     digest.update(platform.machine().encode())
     return digest.hexdigest()
 

@@ -3,4 +3,5 @@
 mod hearing;
 mod listener;
 mod pocketsphinx;
+mod reading;
 mod speech;

@@ -17,19 +17,22 @@ pub enum Mark {
     Voiced,
     /// The recogniser made words of it. Ends recognition.
     Recognised,
+    /// The reader made text of it. Ends reading.
+    Read,
     /// It was handed to the outlet: the end of what the server does.
     Sent,
 }
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 7] = [
+    pub const ALL: [Mark; 8] = [
         Mark::Captured,
         Mark::Arrived,
         Mark::Released,
         Mark::Decoded,
         Mark::Voiced,
         Mark::Recognised,
+        Mark::Read,
         Mark::Sent,
     ];
 
@@ -42,6 +45,7 @@ impl Mark {
             Mark::Decoded => "decode",
             Mark::Voiced => "vad",
             Mark::Recognised => "recognise",
+            Mark::Read => "read",
             Mark::Sent => "send",
         }
     }
