@@ -8,7 +8,7 @@ use hearsight::tape::Tape;
 use hearsight::wiring::{self, Audience};
 use hearsight_codecs::measure::PictureStats;
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Codec, Voice, Words};
+use hearsight_core::media::{Codec, Reading, Voice, Words};
 use hearsight_core::meter::Meter;
 use hearsight_core::sim::Sim;
 use hearsight_core::stage::Signal;
@@ -50,9 +50,10 @@ impl Audience for Ears {
             self.note(budget.outlet, now, &item);
         }
     }
+    fn reading(&self, _: Moment, _: Signal<Reading>) {}
     fn picture(&self, now: Moment, signal: Signal<PictureStats>) {
         if let Signal::Item(item) = signal {
-            self.note(budget::READING.outlet, now, &item);
+            self.note(budget::PICTURE.outlet, now, &item);
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Config {
     pub assets: Assets,
     /// The pool of recogniser processes.
     pub recognise: Recognise,
+    /// What is made of pictures.
+    pub seeing: Seeing,
     /// The engines' threads.
     pub engine: Engine,
     /// What is logged, and how.
@@ -145,6 +147,8 @@ pub struct Assets {
     pub onnxruntime: PathBuf,
     /// The model file.
     pub silero: PathBuf,
+    /// The folder of the reader's models.
+    pub ocr: PathBuf,
     /// The model folder.
     pub pocketsphinx: PathBuf,
 }
@@ -156,6 +160,22 @@ pub struct Recognise {
     pub workers: usize,
     /// Kept ready; at most `workers`.
     pub warm: usize,
+}
+
+/// What is made of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeing {
+    /// Reads text; none: it is not read.
+    pub reader: Option<Reader>,
+}
+
+/// The reader of text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reader {
+    /// That its networks run on.
+    pub threads: NonZeroUsize,
+    /// Readings a second of one session while its picture changes, at most.
+    pub per_second: u32,
 }
 
 /// The engines' threads.

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use hearsight::budget::JITTER_WAIT;
-use hearsight::wiring::{self, Audience, Hearing, Rooms};
+use hearsight::budget::{self, JITTER_WAIT};
+use hearsight::wiring::{self, Audience, Hearing, Reading, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words};
+use hearsight_core::media::{self, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words};
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::network::{Network, carry};
 use hearsight_core::sim::{Sim, Step};
 use hearsight_core::stage::{Engine, Fault, Gap, Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::ocr::Chooser;
 use hearsight_models::scripted::{self, Schedule, Spoken};
 use hearsight_models::vad;
 
@@ -32,10 +33,14 @@ pub(super) struct Caller {
 pub(super) struct Outcome {
     pub tally: Tally,
     pub finals: Vec<String>,
+    /// How many lines each had.
+    pub readings: Vec<usize>,
     pub gaps: Vec<Gap>,
     pub requests: Vec<Request>,
 }
 
+/// Lines of text in every picture.
+pub(super) const LINES: usize = 3;
 pub(super) const TALK_SECONDS: i64 = 12;
 
 /// Sentences of three to seven words with pauses between, drawn from a seed.
@@ -159,6 +164,15 @@ fn rooms(seed: u64, caller: &Caller) -> Rooms {
             whole: false,
         }),
         measure: Box::new(measure::Meter::default()),
+        reading: Some(Reading {
+            choose: Box::new(Chooser::new(2)),
+            read: Box::new(scripted::Readings::new(
+                LINES,
+                budget::READING,
+                scripted::cost(seed ^ 4, Span::from_millis(60), 0.0),
+                scripted::cost(seed ^ 5, Span::from_millis(20), 0.0),
+            )),
+        }),
     }
 }
 
@@ -224,8 +238,10 @@ impl Engine for FakeH264 {
                     return Ok(Wake::OnSignal);
                 }
                 out.spend((self.cost)(Span::ZERO));
+                // Every 400 ms something changes: no cut, but something to read.
+                let luma = if item.at.micros() / 400_000 % 2 == 0 { 120u8 } else { 135 };
                 let plane = Plane {
-                    bytes: Arc::new(vec![128u8; 64 * 36]),
+                    bytes: Arc::new(vec![luma; 64 * 36]),
                     stride: 64,
                 };
                 let pixels = Planes {
@@ -268,6 +284,11 @@ impl Audience for Ears {
             Signal::Item(item) if item.item.settled => outcome.finals.push(item.item.text()),
             Signal::Gap(gap) => outcome.gaps.push(gap),
             _ => {}
+        }
+    }
+    fn reading(&self, _: Moment, signal: Signal<media::Reading>) {
+        if let Signal::Item(item) = signal {
+            self.0.lock().unwrap().readings.push(item.item.lines.len());
         }
     }
     fn picture(&self, _: Moment, signal: Signal<PictureStats>) {

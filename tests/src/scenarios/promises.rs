@@ -6,12 +6,13 @@ use hearsight_core::link::Keep;
 use hearsight_core::network::Network;
 use hearsight_core::time::Span;
 
-use super::house::{Caller, TALK_SECONDS, run, talk, worst_case};
+use super::house::{Caller, LINES, TALK_SECONDS, run, talk, worst_case};
 
-const OUTLETS: [hearsight_core::gate::Budget; 4] = [
+const OUTLETS: [hearsight_core::gate::Budget; 5] = [
     budget::WORDS_PARTIAL,
     budget::WORDS_FINAL,
     budget::TURN,
+    budget::PICTURE,
     budget::READING,
 ];
 
@@ -51,7 +52,7 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
         let callers: Vec<_> = (0..random.usize(1..5)).map(|_| caller(&mut random)).collect();
         let (_, outcomes) = run(seed, random.usize(1..4), &callers);
         for outcome in &outcomes {
-            for budget in [budget::WORDS_PARTIAL, budget::WORDS_FINAL, budget::TURN] {
+            for budget in OUTLETS {
                 let outlet = budget.outlet;
                 let Some(ages) = outcome.tally.ages.get(outlet) else {
                     continue;
@@ -69,7 +70,9 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
             }
             for (stage, depth) in &outcome.tally.depths {
                 let most = match *stage {
-                    "turn" | "words" | "picture" => kept(budget::INTO_EVENTS),
+                    "turn" | "words" | "picture" | "reading" => kept(budget::INTO_EVENTS),
+                    "choose" => kept(budget::INTO_CHOICE),
+                    "read" => 1,
                     "measure" => kept(budget::INTO_MEASURE),
                     // Links that keep by time: no more than what comes in that time, and a burst after a stall.
                     _ => 64,
@@ -122,5 +125,8 @@ fn on_a_sound_network_every_word_arrives_and_every_final_in_time() {
             (TALK_SECONDS - 2..=TALK_SECONDS + 2).contains(&stats),
             "seed {seed}: {stats} picture statistics"
         );
+        let readings = &outcomes[0].readings;
+        assert!(readings.len() as i64 >= TALK_SECONDS, "seed {seed}: {} readings", readings.len());
+        assert!(readings.iter().all(|lines| *lines == LINES), "seed {seed}: {readings:?}");
     }
 }

@@ -17,6 +17,7 @@ import type {
   FlushWhy,
   LostMessage,
   PictureMessage,
+  ReadingMessage,
   SessionMessage,
   SpeechMessage,
   ToClient,
@@ -53,6 +54,8 @@ export interface SessionEvents {
   readonly speech: SpeechMessage;
   readonly words: WordsMessage;
   readonly picture: PictureMessage;
+  /** What the picture says, at once when it changes and once a second while there is text to see. */
+  readonly reading: ReadingMessage;
   /** The whole account of an event that `shown` was called for. */
   readonly latency: Latency;
   readonly lost: LostMessage;
@@ -238,6 +241,9 @@ export class Session extends Emitter<SessionEvents> {
         break;
       case "picture.stats":
         this.emit("picture", message);
+        break;
+      case "reading":
+        this.emit("reading", message);
         break;
       case "lost":
         this.emit("lost", message);

@@ -12,7 +12,7 @@ use axum::http::Uri;
 use super::settings::Settings;
 use super::{
     Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Events, Ice, IceLogin, Limits, Listen, Log, LogFormat,
-    Microphone, Operate, Recognise, Strangers, Webhook,
+    Microphone, Operate, Reader, Recognise, Seeing, Strangers, Webhook,
 };
 
 const NOT_AN_ADDRESS: &str = "it is not an address with a port";
@@ -41,6 +41,7 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         ice: ice(&checked)?,
         assets,
         recognise: Recognise { workers, warm },
+        seeing: seeing(&checked)?,
         engine: Engine {
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
         },
@@ -256,8 +257,20 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
     Ok(Assets {
         onnxruntime: within("assets.onnxruntime", "onnxruntime/libonnxruntime.so")?,
         silero: within("assets.silero", "silero/silero_vad_16k_op15.onnx")?,
+        ocr: within("assets.ocr", "ocr")?,
         pocketsphinx: within("assets.pocketsphinx", "pocketsphinx/model/en-us")?,
         deps,
+    })
+}
+
+fn seeing(checked: &Checked<'_>) -> Result<Seeing, ConfigError> {
+    let threads = checked.integer("seeing.threads", 1..=16)?;
+    let reader = Reader {
+        threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+        per_second: checked.integer("seeing.per_second", 1..=10)? as u32,
+    };
+    Ok(Seeing {
+        reader: checked.truth("seeing.reader").then_some(reader),
     })
 }
 
@@ -375,6 +388,9 @@ impl<'a> Checked<'a> {
             return Ok(None);
         }
         text.parse().map(Some).map_err(|_| self.refusal(key, problem, remedy))
+    }
+    fn truth(&self, key: &str) -> bool {
+        self.0.get(key).0.as_bool().unwrap_or_default()
     }
     fn integer(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize, ConfigError> {
         let value = self
