@@ -118,9 +118,19 @@ fn a_sign_before_the_camera_is_read_on_the_page_with_a_box_around_it() {
     // Its text stands where the picture has it, in a view that is mirrored.
     let places = [(313.5, 175.0, 419.0), (257.0, 289.0, 316.0)];
     for (text, (x, y, width)) in said.iter().zip(places) {
-        let same = |other: &Value| other.as_str().is_some_and(|other| other.replace(' ', "") == text.replace(' ', ""));
-        assert!(reading["lines"].as_array().unwrap().iter().any(same), "{text}: {reading}");
-        assert!(reading["spoken"].as_array().unwrap().iter().any(same), "{text}: {reading}");
+        let same = |other: &Value| {
+            other
+                .as_str()
+                .is_some_and(|other| other.replace(' ', "") == text.replace(' ', ""))
+        };
+        assert!(
+            reading["lines"].as_array().unwrap().iter().any(same),
+            "{text}: {reading}"
+        );
+        assert!(
+            reading["spoken"].as_array().unwrap().iter().any(same),
+            "{text}: {reading}"
+        );
         let boxes = reading["boxes"].as_array().unwrap();
         let around = boxes.iter().find(|around| same(&around["text"])).expect("a box");
         let there = |name: &str, expected: f64| (around[name].as_f64().unwrap() - expected).abs() < 0.03;
@@ -128,7 +138,10 @@ fn a_sign_before_the_camera_is_read_on_the_page_with_a_box_around_it() {
         assert!(there("x", across) && there("y", 1.5 * y / 720.0), "{text}: {around}");
         assert!(there("width", 1.5 * width / 1280.0), "{text}: {around}");
     }
-    assert!(reading["note"].as_str().unwrap().starts_with("Readability"), "{reading}");
+    assert!(
+        reading["note"].as_str().unwrap().starts_with("Readability"),
+        "{reading}"
+    );
 }
 
 #[test]

@@ -99,12 +99,7 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
         decode,
     );
     let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
-    let shown = graph.sink(
-        "picture",
-        &figures,
-        budget::INTO_EVENTS,
-        PictureSink(audience.clone()),
-    );
+    let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience.clone()));
     graph.promise(shown, budget::PICTURE, Span::ZERO);
     if let Some(reading) = reading {
         draw_reading(graph, &pictures, reading, audience);
@@ -116,7 +111,14 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
 fn draw_reading(graph: &mut Graph, pictures: &Outlet<Decoded>, reading: Reading, audience: Arc<dyn Audience>) {
     let Reading { choose, read } = reading;
     let chosen = graph.stage("choose", pictures, budget::INTO_CHOICE, None, choose);
-    let said = graph.engine("read", Lane::Think, &chosen, budget::INTO_READER, Some(Mark::Read), read);
+    let said = graph.engine(
+        "read",
+        Lane::Think,
+        &chosen,
+        budget::INTO_READER,
+        Some(Mark::Read),
+        read,
+    );
     let read = graph.sink("reading", &said, budget::INTO_EVENTS, ReadingSink(audience));
     graph.promise(read, budget::READING, Span::ZERO);
 }

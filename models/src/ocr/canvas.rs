@@ -53,8 +53,16 @@ impl Matrix {
     fn of(picture: &Picture<Planes>) -> Matrix {
         // 2 (1 − Kr) and so on, times 255 / 224.
         match picture.height {
-            720.. => Matrix { red: 1.792_741, green: [0.213_249, 0.532_909], blue: 2.112_402 },
-            _ => Matrix { red: 1.596_027, green: [0.391_762, 0.812_968], blue: 2.017_232 },
+            720.. => Matrix {
+                red: 1.792_741,
+                green: [0.213_249, 0.532_909],
+                blue: 2.112_402,
+            },
+            _ => Matrix {
+                red: 1.596_027,
+                green: [0.391_762, 0.812_968],
+                blue: 2.017_232,
+            },
         }
     }
 
@@ -108,7 +116,8 @@ impl Canvas {
         } else {
             self.rows.clear();
             for y in 0..from.1 as usize {
-                self.rows.extend_from_slice(plane.row(y, from.0 as usize).ok_or(BadPicture::Plane)?);
+                self.rows
+                    .extend_from_slice(plane.row(y, from.0 as usize).ok_or(BadPicture::Plane)?);
             }
             (self.rows.as_slice(), from.0)
         };
@@ -176,7 +185,10 @@ pub(super) struct Strip {
 
 impl Strip {
     pub(super) const HEIGHT: usize = 32;
-    const SIZE: Size = Size { height: Strip::HEIGHT, widest: 640 };
+    const SIZE: Size = Size {
+        height: Strip::HEIGHT,
+        widest: 640,
+    };
 
     /// Of a checked picture.
     pub(super) fn of(picture: &Picture<Planes>, slant: &Slant) -> Strip {
@@ -222,7 +234,10 @@ impl<'a> Sampler<'a> {
     fn at(&self, column: usize, row: usize, of: impl Fn(f32, f32, f32) -> [f32; 3]) -> [f32; 3] {
         let mut sum = [0.0; 3];
         for place in self.cell(column, row) {
-            let half = Point { x: (place.x - 0.5) / 2.0, y: (place.y - 0.5) / 2.0 };
+            let half = Point {
+                x: (place.x - 0.5) / 2.0,
+                y: (place.y - 0.5) / 2.0,
+            };
             let Planes { y, u, v } = &self.picture.pixels;
             let (width, height) = (self.picture.width, self.picture.height);
             let (columns, rows) = (width.div_ceil(2), height.div_ceil(2));

@@ -149,7 +149,10 @@ fn glance(picture: &Picture<Planes>) -> (Glance, f32) {
         }
     }
     let samples = (SAMPLES * SAMPLES) as f32;
-    (sums.map(|sum| sum as f32 / samples), steps as f32 / (samples * sums.len() as f32))
+    (
+        sums.map(|sum| sum as f32 / samples),
+        steps as f32 / (samples * sums.len() as f32),
+    )
 }
 
 fn differ(a: &Glance, b: &Glance) -> bool {
@@ -167,10 +170,21 @@ mod tests {
     fn shown(millis: i64, luma: impl Fn(usize, usize) -> u8) -> Stamped<Decoded> {
         let (width, height) = (160u32, 96u32);
         let y: Vec<u8> = (0..(width * height) as usize).map(|i| luma(i % 160, i / 160)).collect();
-        let plane = Plane { bytes: Arc::new(y), stride: 160 };
-        let pixels = Planes { y: plane.clone(), u: plane.clone(), v: plane };
+        let plane = Plane {
+            bytes: Arc::new(y),
+            stride: 160,
+        };
+        let pixels = Planes {
+            y: plane.clone(),
+            u: plane.clone(),
+            v: plane,
+        };
         let picture = Picture { width, height, pixels };
-        let decoded = Decoded { picture, motion: MotionField::default(), key: false };
+        let decoded = Decoded {
+            picture,
+            motion: MotionField::default(),
+            key: false,
+        };
         Stamped::new(MediaTime::from_millis(millis), Moment::from_millis(millis), decoded)
     }
 
@@ -190,7 +204,12 @@ mod tests {
             let noise: Vec<u8> = (0..4096).map(|_| random.u8(0..12)).collect();
             let mut chooser = Chooser::new(2);
             let choices: Vec<_> = (0..100)
-                .map(|n| chosen(&mut chooser, shown(n * 40, |x, y| 100 + noise[(x * 7 + y * 31 + n as usize * 97) % 4096])))
+                .map(|n| {
+                    chosen(
+                        &mut chooser,
+                        shown(n * 40, |x, y| 100 + noise[(x * 7 + y * 31 + n as usize * 97) % 4096]),
+                    )
+                })
                 .collect();
             assert_eq!(choices[0], Some(Choice::Changed), "seed {seed}");
             let rest: Vec<_> = choices[1..].iter().flatten().collect();
@@ -202,9 +221,21 @@ mod tests {
     fn a_change_is_chosen_at_once_and_constant_change_no_more_often_than_asked() {
         let mut chooser = Chooser::new(2);
         assert!(chosen(&mut chooser, shown(0, |_, _| 100)).is_some());
-        let sign = |x: usize, y: usize| if (40..60).contains(&x) && (40..50).contains(&y) { 20 } else { 100 };
+        let sign = |x: usize, y: usize| {
+            if (40..60).contains(&x) && (40..50).contains(&y) {
+                20
+            } else {
+                100
+            }
+        };
         assert_eq!(chosen(&mut chooser, shown(900, sign)), Some(Choice::Changed));
-        let moving = (0..100).filter(|n| chosen(&mut chooser, shown(1_000 + n * 40, |x, _| (x as i64 * 3 + n * 40) as u8)).is_some());
+        let moving = (0..100).filter(|n| {
+            chosen(
+                &mut chooser,
+                shown(1_000 + n * 40, |x, _| (x as i64 * 3 + n * 40) as u8),
+            )
+            .is_some()
+        });
         assert!((7..=9).contains(&moving.count()));
     }
 
@@ -214,9 +245,20 @@ mod tests {
         let blurred = |x: usize, _: usize| if x < 80 { 60 } else { 200 };
         let mut chooser = Chooser::new(2);
         assert!(chosen(&mut chooser, shown(0, sharp)).is_some());
-        assert_eq!(chosen(&mut chooser, shown(600, blurred)), None, "a sharper one may follow");
-        assert_eq!(chosen(&mut chooser, shown(700, |x, y| sharp(x, y) + 40)), Some(Choice::Changed));
+        assert_eq!(
+            chosen(&mut chooser, shown(600, blurred)),
+            None,
+            "a sharper one may follow"
+        );
+        assert_eq!(
+            chosen(&mut chooser, shown(700, |x, y| sharp(x, y) + 40)),
+            Some(Choice::Changed)
+        );
         assert_eq!(chosen(&mut chooser, shown(1_300, blurred)), None);
-        assert_eq!(chosen(&mut chooser, shown(1_460, blurred)), Some(Choice::Changed), "patience ends");
+        assert_eq!(
+            chosen(&mut chooser, shown(1_460, blurred)),
+            Some(Choice::Changed),
+            "patience ends"
+        );
     }
 }

@@ -116,7 +116,10 @@ mod tests {
             }
         }
         let luma: Vec<u8> = row.iter().map(|share| (60.0 + share * contrast) as u8).collect();
-        Strip { width, luma: luma.repeat(Strip::HEIGHT) }
+        Strip {
+            width,
+            luma: luma.repeat(Strip::HEIGHT),
+        }
     }
 
     #[test]
@@ -149,7 +152,10 @@ mod tests {
         for seed in 0..50 {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut noisy = before.clone();
-            noisy.luma.iter_mut().for_each(|luma| *luma = luma.saturating_add_signed(random.i8(-9..10)));
+            noisy
+                .luma
+                .iter_mut()
+                .for_each(|luma| *luma = luma.saturating_add_signed(random.i8(-9..10)));
             assert!(same(&before, &noisy), "seed {seed}");
             let letter = random.usize(0..before.width - 12);
             for row in 8..24 {

@@ -14,7 +14,10 @@ impl Letters {
     /// as the model has classes beside the blank.
     pub(super) fn parse(list: &str, classes: usize) -> Option<Letters> {
         // No `lines()`: some characters of the list are line separators to Unicode, and none may be skipped.
-        let mut characters: Vec<String> = list.split('\n').map(|line| line.trim_end_matches('\r').to_owned()).collect();
+        let mut characters: Vec<String> = list
+            .split('\n')
+            .map(|line| line.trim_end_matches('\r').to_owned())
+            .collect();
         if characters.last().is_some_and(String::is_empty) {
             characters.pop();
         }
@@ -61,7 +64,8 @@ mod tests {
             column[class] = chance;
             column
         };
-        let columns = [(1, 0.9), (1, 0.8), (0, 1.0), (1, 0.7), (2, 0.5), (3, 1.0)].map(|(class, chance)| column(class, chance));
+        let columns =
+            [(1, 0.9), (1, 0.8), (0, 1.0), (1, 0.7), (2, 0.5), (3, 1.0)].map(|(class, chance)| column(class, chance));
         let read = letters.decode(columns.as_flattened());
         assert_eq!(read.text, "aab");
         assert!((read.certainty.get() - (0.9 + 0.7 + 0.5 + 1.0) / 4.0).abs() < 1e-6);

@@ -14,7 +14,10 @@ pub(super) fn reading_order(places: &[Slant]) -> Vec<usize> {
 fn cut(mut here: Vec<usize>, bounds: &[[f32; 4]], order: &mut Vec<usize>) {
     let columns = widest_gap(&mut here.clone(), bounds, 0);
     let rows = widest_gap(&mut here.clone(), bounds, 1);
-    let height = here.iter().map(|one| bounds[*one][3] - bounds[*one][1]).fold(0.0, f32::max);
+    let height = here
+        .iter()
+        .map(|one| bounds[*one][3] - bounds[*one][1])
+        .fold(0.0, f32::max);
     // Words of one line stand apart by less than the line is high; a gutter is wider than that.
     let gutter = columns.filter(|(width, _)| *width > height && rows.is_none_or(|(other, _)| *width > other));
     let (axis, place) = match (gutter, rows) {
@@ -53,7 +56,10 @@ mod tests {
 
     fn place(x: f32, y: f32, width: f32) -> Slant {
         Slant {
-            centre: Point { x: x + width / 2.0, y: y + 10.0 },
+            centre: Point {
+                x: x + width / 2.0,
+                y: y + 10.0,
+            },
             along: Point { x: 1.0, y: 0.0 },
             width,
             height: 20.0,
@@ -69,7 +75,11 @@ mod tests {
             place(300.0, 70.0, 150.0),
         ];
         assert_eq!(reading_order(&columns), [2, 1, 0, 3]);
-        let words = [place(120.0, 42.0, 80.0), place(10.0, 40.0, 100.0), place(10.0, 90.0, 220.0)];
+        let words = [
+            place(120.0, 42.0, 80.0),
+            place(10.0, 40.0, 100.0),
+            place(10.0, 90.0, 220.0),
+        ];
         assert_eq!(reading_order(&words), [1, 0, 2]);
         let title = [place(10.0, 0.0, 490.0), columns[0], columns[1], columns[2], columns[3]];
         assert_eq!(reading_order(&title), [0, 3, 2, 1, 4]);

@@ -23,12 +23,18 @@ const GRAIN: f32 = 32.0;
 /// Small pictures are enlarged up to this side, twofold at most: letters of 8 pixels are lost otherwise.
 const SMALLEST_SIDE: f32 = 640.0;
 /// The recogniser was trained on lines of this height, and of at least this width, grey behind their end.
-const LINE: Size = Size { height: 48, widest: 1280 };
+const LINE: Size = Size {
+    height: 48,
+    widest: 1280,
+};
 const LEAST_WIDTH: usize = 320;
 /// Lines are padded to a multiple of this, so that the runtime sees few shapes.
 const WIDTH_GRAIN: usize = 32;
 /// What the classifier takes.
-const TURN: Size = Size { height: 48, widest: 192 };
+const TURN: Size = Size {
+    height: 48,
+    widest: 192,
+};
 /// As sure the classifier must be before a line is turned.
 const TURNED: f32 = 0.9;
 
@@ -55,7 +61,10 @@ impl Model {
             let (inputs, outputs) = (session.inputs().len(), session.outputs().len());
             match (inputs, outputs) {
                 (1, 1) => Ok(session),
-                _ => Err(BadFile::damaged(&path, format!("{inputs} inputs and {outputs} outputs are not {classes}"))),
+                _ => Err(BadFile::damaged(
+                    &path,
+                    format!("{inputs} inputs and {outputs} outputs are not {classes}"),
+                )),
             }
         };
         let recognise = load("recognise.onnx", "those of a recogniser")?;
@@ -122,7 +131,9 @@ impl Work {
         let (columns, rows) = (fitted(width), fitted(height));
         let tensor = self.canvas.whole(picture, columns, rows).map_err(bad)?;
         let shape = [1usize, 3, rows as usize, columns as usize];
-        let outputs = self.detect.run(ort::inputs![TensorRef::from_array_view((shape, tensor))?])?;
+        let outputs = self
+            .detect
+            .run(ort::inputs![TensorRef::from_array_view((shape, tensor))?])?;
         let (_, chances) = outputs[0].try_extract_tensor::<f32>()?;
         if chances.len() != rows as usize * columns as usize {
             return Err(ort::Error::new("the detector's map has another size than its picture"));
@@ -143,7 +154,9 @@ impl Work {
     fn read(&mut self, picture: &Picture<Planes>, slant: &Slant, letters: &Letters) -> Result<Text, ort::Error> {
         let (tensor, width) = self.canvas.line(picture, slant, TURN, |_| TURN.widest);
         let shape = [1usize, 3, TURN.height, width];
-        let outputs = self.turn.run(ort::inputs![TensorRef::from_array_view((shape, tensor))?])?;
+        let outputs = self
+            .turn
+            .run(ort::inputs![TensorRef::from_array_view((shape, tensor))?])?;
         let (_, ways) = outputs[0].try_extract_tensor::<f32>()?;
         let turned = ways.get(1).is_some_and(|chance| *chance > TURNED);
         drop(outputs);
@@ -152,7 +165,9 @@ impl Work {
         let padded = |width: usize| width.next_multiple_of(WIDTH_GRAIN).max(LEAST_WIDTH);
         let (tensor, width) = self.canvas.line(picture, &slant, LINE, padded);
         let shape = [1usize, 3, LINE.height, width];
-        let outputs = self.recognise.run(ort::inputs![TensorRef::from_array_view((shape, tensor))?])?;
+        let outputs = self
+            .recognise
+            .run(ort::inputs![TensorRef::from_array_view((shape, tensor))?])?;
         let (_, columns) = outputs[0].try_extract_tensor::<f32>()?;
         Ok(Text {
             turned,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearsight_core::gate::{Budget, Gate};
-use hearsight_core::media::{Line, Picture, Planes, Reading, Readability};
+use hearsight_core::media::{Line, Picture, Planes, Readability, Reading};
 use hearsight_core::stage::{Engine, Fault, Lost, Outbox, Signal, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -93,7 +93,10 @@ impl Seen {
     fn readability(&self) -> (f32, f32) {
         let certainty = self.said().map(|text| text.certainty.get());
         let length = self.spot.slant.width / self.spot.slant.height.max(1.0);
-        (evidence::place(&self.strip, self.spot.strength, certainty), length.max(1.0))
+        (
+            evidence::place(&self.strip, self.spot.strength, certainty),
+            length.max(1.0),
+        )
     }
     /// Whether a place in a newer picture is this one, unchanged.
     fn goes_on(&self, picture: &Picture<Planes>, spot: &Spot) -> bool {
@@ -186,7 +189,9 @@ impl<E: Eyes> Reader<E> {
     }
 
     fn unfinished(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.seen.iter().any(Seen::wants_reading))
+        self.work
+            .as_ref()
+            .is_some_and(|work| work.seen.iter().any(Seen::wants_reading))
     }
 
     /// One more line of the reading under way, or its end.
@@ -204,7 +209,9 @@ impl<E: Eyes> Reader<E> {
         }
         let Some(work) = &mut self.work else { return Ok(()) };
         if let Some(seen) = work.seen.iter_mut().find(|seen| seen.wants_reading()) {
-            let text = self.eyes.read(work.shown.at, &work.shown.item.picture, &seen.spot.slant)?;
+            let text = self
+                .eyes
+                .read(work.shown.at, &work.shown.item.picture, &seen.spot.slant)?;
             if text.turned {
                 seen.spot.slant = seen.spot.slant.turned();
                 seen.strip = Strip::of(&work.shown.item.picture, &seen.spot.slant);

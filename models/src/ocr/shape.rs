@@ -191,7 +191,11 @@ pub(super) fn hull(points: &mut [Point]) -> Vec<Point> {
     };
     points.iter().for_each(|point| add(&mut hull, 0, *point));
     let lower = hull.len().saturating_sub(1);
-    points.iter().rev().skip(1).for_each(|point| add(&mut hull, lower, *point));
+    points
+        .iter()
+        .rev()
+        .skip(1)
+        .for_each(|point| add(&mut hull, lower, *point));
     hull.pop();
     hull
 }
@@ -214,17 +218,29 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let angle = (random.f32() - 0.5) * 1.4;
             let made = Slant {
-                centre: Point { x: 300.0 * random.f32(), y: 200.0 },
-                along: Point { x: angle.cos(), y: angle.sin() },
+                centre: Point {
+                    x: 300.0 * random.f32(),
+                    y: 200.0,
+                },
+                along: Point {
+                    x: angle.cos(),
+                    y: angle.sin(),
+                },
                 width: 60.0 + 100.0 * random.f32(),
                 height: 20.0,
             };
             let mut points: Vec<Point> = (0..300).map(|_| made.at(random.f32(), random.f32())).collect();
             points.extend(made.corners());
             let found = smallest_around(&hull(&mut points)).expect("points");
-            assert!(near(found.width, made.width) && near(found.height, made.height), "seed {seed}: {found:?}");
+            assert!(
+                near(found.width, made.width) && near(found.height, made.height),
+                "seed {seed}: {found:?}"
+            );
             for (found, made) in found.corners().iter().zip(made.corners()) {
-                assert!(near(found.x, made.x) && near(found.y, made.y), "seed {seed}: {found:?} for {made:?}");
+                assert!(
+                    near(found.x, made.x) && near(found.y, made.y),
+                    "seed {seed}: {found:?} for {made:?}"
+                );
             }
         }
     }
@@ -232,7 +248,12 @@ mod tests {
     #[test]
     fn what_stands_upright_runs_downwards_and_degenerate_points_make_nothing() {
         let corner = |x: f32, y: f32| Point { x, y };
-        let mut tall = [corner(10.0, 5.0), corner(20.0, 5.0), corner(20.0, 95.0), corner(10.0, 95.0)];
+        let mut tall = [
+            corner(10.0, 5.0),
+            corner(20.0, 5.0),
+            corner(20.0, 95.0),
+            corner(10.0, 95.0),
+        ];
         let found = smallest_around(&hull(&mut tall)).expect("four points");
         assert_eq!((found.width, found.height), (90.0, 10.0));
         assert!(near(found.along.y, 1.0));

@@ -107,7 +107,10 @@ fn trace(
             }
         }
         if !inside {
-            outline.push(Point { x: x as f32, y: y as f32 });
+            outline.push(Point {
+                x: x as f32,
+                y: y as f32,
+            });
         }
     }
 }
@@ -136,13 +139,20 @@ mod tests {
                 chances[y * width + left..y * width + left + 101].fill(0.9);
             }
         }
-        let found = spots(Map { chances: &chances, width, height });
+        let found = spots(Map {
+            chances: &chances,
+            width,
+            height,
+        });
         assert_eq!(found.len(), 2);
         // Spread by one pixel: 101 × 9 pixels between outermost centres.
         let margin = 101.0 * 9.0 * UNCLIP / 220.0;
         for (spot, top, left) in [(found[0], 10.0, 20.0), (found[1], 40.0, 30.0)] {
             let [x, y, right, bottom] = spot.slant.bounds();
-            assert!((x - (left - margin)).abs() < 0.01 && (y - (top - margin)).abs() < 0.01, "{spot:?}");
+            assert!(
+                (x - (left - margin)).abs() < 0.01 && (y - (top - margin)).abs() < 0.01,
+                "{spot:?}"
+            );
             assert!((right - (left + 101.0 + margin)).abs() < 0.01 && (bottom - (top + 9.0 + margin)).abs() < 0.01);
             assert!((0.75..0.9).contains(&spot.strength));
         }
@@ -159,8 +169,15 @@ mod tests {
                 false => 0.0,
             };
             let chances: Vec<f32> = (0..width * height).map(speck).collect();
-            let found = spots(Map { chances: &chances, width, height });
-            assert!(found.len() <= MOST_MARKS && found.iter().all(|spot| spot.slant.sound()), "seed {seed}");
+            let found = spots(Map {
+                chances: &chances,
+                width,
+                height,
+            });
+            assert!(
+                found.len() <= MOST_MARKS && found.iter().all(|spot| spot.slant.sound()),
+                "seed {seed}"
+            );
         }
     }
 }

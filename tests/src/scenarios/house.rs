@@ -6,7 +6,9 @@ use hearsight::budget::{self, JITTER_WAIT};
 use hearsight::wiring::{self, Audience, Hearing, Reading, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{self, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words};
+use hearsight_core::media::{
+    self, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
+};
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::network::{Network, carry};
 use hearsight_core::sim::{Sim, Step};
@@ -239,7 +241,11 @@ impl Engine for FakeH264 {
                 }
                 out.spend((self.cost)(Span::ZERO));
                 // Every 400 ms something changes: no cut, but something to read.
-                let luma = if item.at.micros() / 400_000 % 2 == 0 { 120u8 } else { 135 };
+                let luma = if item.at.micros() / 400_000 % 2 == 0 {
+                    120u8
+                } else {
+                    135
+                };
                 let plane = Plane {
                     bytes: Arc::new(vec![luma; 64 * 36]),
                     stride: 64,

@@ -126,7 +126,14 @@ fn on_a_sound_network_every_word_arrives_and_every_final_in_time() {
             "seed {seed}: {stats} picture statistics"
         );
         let readings = &outcomes[0].readings;
-        assert!(readings.len() as i64 >= TALK_SECONDS, "seed {seed}: {} readings", readings.len());
-        assert!(readings.iter().all(|lines| *lines == LINES), "seed {seed}: {readings:?}");
+        assert!(
+            readings.len() as i64 >= TALK_SECONDS,
+            "seed {seed}: {} readings",
+            readings.len()
+        );
+        assert!(
+            readings.iter().all(|lines| *lines == LINES),
+            "seed {seed}: {readings:?}"
+        );
     }
 }

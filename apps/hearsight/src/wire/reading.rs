@@ -83,8 +83,16 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let letters = ['a', '"', '\\', '\u{4e2d}', ' '];
             let mut line = || Line {
-                text: (0..random.usize(0..400)).map(|_| letters[random.usize(0..5)]).collect::<String>().into(),
-                region: Region { corners: [Point { x: random.f32(), y: random.f32() }; 4] },
+                text: (0..random.usize(0..400))
+                    .map(|_| letters[random.usize(0..5)])
+                    .collect::<String>()
+                    .into(),
+                region: Region {
+                    corners: [Point {
+                        x: random.f32(),
+                        y: random.f32(),
+                    }; 4],
+                },
                 certainty: Certainty::new(random.f32()),
             };
             let lines: Vec<Line> = (0..32).map(|_| line()).collect();

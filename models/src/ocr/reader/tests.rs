@@ -19,7 +19,10 @@ struct Rows {
 
 fn row(number: usize) -> Slant {
     Slant {
-        centre: Point { x: 200.0, y: 20.0 + 40.0 * number as f32 },
+        centre: Point {
+            x: 200.0,
+            y: 20.0 + 40.0 * number as f32,
+        },
         along: Point { x: 1.0, y: 0.0 },
         width: 300.0,
         height: 24.0,
@@ -29,32 +32,63 @@ fn row(number: usize) -> Slant {
 impl Eyes for Rows {
     fn look(&mut self, _: MediaTime, _: &Picture<Planes>, side: u32) -> Result<Vec<Spot>, Fault> {
         self.looks.push(side);
-        Ok((0..self.rows).map(|number| Spot { slant: row(number), strength: 0.9 }).collect())
+        Ok((0..self.rows)
+            .map(|number| Spot {
+                slant: row(number),
+                strength: 0.9,
+            })
+            .collect())
     }
     fn read(&mut self, _: MediaTime, _: &Picture<Planes>, slant: &Slant) -> Result<Text, Fault> {
         self.reads += 1;
         let number = ((slant.centre.y - 20.0) / 40.0) as usize;
-        Ok(Text { text: format!("row {number}"), certainty: Certainty::new(0.9), turned: false })
+        Ok(Text {
+            text: format!("row {number}"),
+            certainty: Certainty::new(0.9),
+            turned: false,
+        })
     }
 }
 
 fn reader(rows: usize) -> Reader<Rows> {
-    let eyes = Rows { rows, looks: vec![], reads: 0 };
+    let eyes = Rows {
+        rows,
+        looks: vec![],
+        reads: 0,
+    };
     Reader::new(eyes, Config { budget: BUDGET })
 }
 
 fn shown(millis: i64, shade: u8, choice: Choice) -> Signal<Chosen> {
     let (width, height) = (480u32, 480u32);
-    let luma: Vec<u8> = (0..width * height).map(|i| if i / 4 % 3 == 0 { shade } else { 220 }).collect();
-    let plane = Plane { bytes: Arc::new(luma), stride: width as usize };
-    let pixels = Planes { y: plane.clone(), u: plane.clone(), v: plane };
+    let luma: Vec<u8> = (0..width * height)
+        .map(|i| if i / 4 % 3 == 0 { shade } else { 220 })
+        .collect();
+    let plane = Plane {
+        bytes: Arc::new(luma),
+        stride: width as usize,
+    };
+    let pixels = Planes {
+        y: plane.clone(),
+        u: plane.clone(),
+        v: plane,
+    };
     let picture = Picture { width, height, pixels };
     let at = MediaTime::from_millis(millis);
-    Signal::Item(Stamped::new(at, Moment::from_millis(millis), Chosen { picture, choice }))
+    Signal::Item(Stamped::new(
+        at,
+        Moment::from_millis(millis),
+        Chosen { picture, choice },
+    ))
 }
 
 /// Runs one signal and all the slices that follow it, each taking `cost`. Answers with what came out and when it was over.
-fn run(reader: &mut Reader<Rows>, mut now: Moment, signal: Signal<Chosen>, cost: Span) -> (Vec<Stamped<Reading>>, u32, Moment) {
+fn run(
+    reader: &mut Reader<Rows>,
+    mut now: Moment,
+    signal: Signal<Chosen>,
+    cost: Span,
+) -> (Vec<Stamped<Reading>>, u32, Moment) {
     let (mut readings, mut lost, mut next) = (Vec::new(), 0, Some(signal));
     while let Some(signal) = next.take() {
         let mut out = Outbox::default();
@@ -85,17 +119,31 @@ fn an_unchanged_picture_is_answered_without_work_and_a_changed_line_alone_is_rea
     assert_eq!((first.len(), first[0].item.unread), (1, 0));
     assert!(first[0].item.readability.is_some());
 
-    let (again, _, _) = run(&mut reader, Moment::from_millis(1000), shown(1000, 40, Choice::Unchanged), cost);
-    assert_eq!((again[0].at, again[0].item.read), (MediaTime::from_millis(1000), MediaTime::ZERO));
+    let (again, _, _) = run(
+        &mut reader,
+        Moment::from_millis(1000),
+        shown(1000, 40, Choice::Unchanged),
+        cost,
+    );
+    assert_eq!(
+        (again[0].at, again[0].item.read),
+        (MediaTime::from_millis(1000), MediaTime::ZERO)
+    );
     assert_eq!((reader.eyes.looks.len(), reader.eyes.reads), (1, 5));
 
-    let Signal::Item(mut other) = shown(2000, 40, Choice::Unchanged) else { unreachable!() };
+    let Signal::Item(mut other) = shown(2000, 40, Choice::Unchanged) else {
+        unreachable!()
+    };
     let mut luma = (*other.item.picture.pixels.y.bytes).as_ref().to_vec();
     luma[(100 - 12) * 480..(100 + 12) * 480].fill(90);
     other.item.picture.pixels.y.bytes = Arc::new(luma);
     let (changed, _, _) = run(&mut reader, Moment::from_millis(2000), Signal::Item(other), cost);
     assert_eq!(changed[0].item.read, MediaTime::from_millis(2000));
-    assert_eq!((reader.eyes.looks.len(), reader.eyes.reads), (2, 6), "a glance missed it, the line did not");
+    assert_eq!(
+        (reader.eyes.looks.len(), reader.eyes.reads),
+        (2, 6),
+        "a glance missed it, the line did not"
+    );
 }
 
 #[test]
@@ -117,18 +165,36 @@ fn a_long_reading_is_told_in_parts_and_never_after_its_budget() {
 fn the_newest_picture_is_next_and_what_would_be_late_is_refused() {
     let mut reader = reader(8);
     let mut out = Outbox::default();
-    reader.run(Moment::ZERO, shown(0, 40, Choice::Changed), &mut out).expect("no fault");
+    reader
+        .run(Moment::ZERO, shown(0, 40, Choice::Changed), &mut out)
+        .expect("no fault");
     for millis in [50, 100, 150] {
-        reader.run(Moment::from_millis(millis), shown(millis, 90, Choice::Changed), &mut out).expect("no fault");
+        reader
+            .run(
+                Moment::from_millis(millis),
+                shown(millis, 90, Choice::Changed),
+                &mut out,
+            )
+            .expect("no fault");
     }
-    let (readings, ..) = run(&mut reader, Moment::from_millis(200), Signal::Timer, Span::from_millis(20));
+    let (readings, ..) = run(
+        &mut reader,
+        Moment::from_millis(200),
+        Signal::Timer,
+        Span::from_millis(20),
+    );
     let read: Vec<_> = readings.iter().map(|reading| reading.item.read.micros()).collect();
     assert_eq!(read, [0, 150_000]);
 
     let mut stale = 0;
     for n in 0..8 {
         let late = Moment::from_millis(3_000 + n);
-        let (readings, lost, _) = run(&mut reader, late, shown(n, 40 + n as u8 * 20, Choice::Changed), Span::from_millis(20));
+        let (readings, lost, _) = run(
+            &mut reader,
+            late,
+            shown(n, 40 + n as u8 * 20, Choice::Changed),
+            Span::from_millis(20),
+        );
         assert!(readings.is_empty());
         stale += lost;
     }
@@ -139,11 +205,21 @@ fn the_newest_picture_is_next_and_what_would_be_late_is_refused() {
 fn size_gives_way_when_looking_takes_too_long_and_comes_back() {
     let mut reader = reader(0);
     for n in 0..3i64 {
-        let (readings, ..) = run(&mut reader, Moment::from_millis(n * 1_000), shown(n * 1_000, 40, Choice::Changed), SLICE * 2);
+        let (readings, ..) = run(
+            &mut reader,
+            Moment::from_millis(n * 1_000),
+            shown(n * 1_000, 40, Choice::Changed),
+            SLICE * 2,
+        );
         assert!(readings.is_empty(), "nothing looks like text, and nothing did");
     }
     for n in 3..30i64 {
-        run(&mut reader, Moment::from_millis(n * 1_000), shown(n * 1_000, 40, Choice::Changed), Span::from_millis(5));
+        run(
+            &mut reader,
+            Moment::from_millis(n * 1_000),
+            shown(n * 1_000, 40, Choice::Changed),
+            Span::from_millis(5),
+        );
     }
     assert_eq!(reader.eyes.looks[..4], [960, 736, 544, 544]);
     assert_eq!(reader.eyes.looks.last(), Some(&960));
@@ -155,13 +231,28 @@ fn text_that_is_gone_is_told_once_and_hostile_pictures_are_a_loss() {
     let cost = Span::from_millis(5);
     run(&mut reader, Moment::ZERO, shown(0, 40, Choice::Changed), cost);
     reader.eyes.rows = 0;
-    let (gone, ..) = run(&mut reader, Moment::from_millis(500), shown(500, 200, Choice::Changed), cost);
-    assert_eq!((gone.len(), gone[0].item.lines.len(), gone[0].item.readability), (1, 0, None));
-    let (quiet, ..) = run(&mut reader, Moment::from_millis(900), shown(900, 40, Choice::Changed), cost);
+    let (gone, ..) = run(
+        &mut reader,
+        Moment::from_millis(500),
+        shown(500, 200, Choice::Changed),
+        cost,
+    );
+    assert_eq!(
+        (gone.len(), gone[0].item.lines.len(), gone[0].item.readability),
+        (1, 0, None)
+    );
+    let (quiet, ..) = run(
+        &mut reader,
+        Moment::from_millis(900),
+        shown(900, 40, Choice::Changed),
+        cost,
+    );
     assert!(quiet.is_empty());
     for seed in 0..200 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let Signal::Item(mut odd) = shown(1_000, 40, Choice::Changed) else { unreachable!() };
+        let Signal::Item(mut odd) = shown(1_000, 40, Choice::Changed) else {
+            unreachable!()
+        };
         let length = [0, 1, 15, 16, 480, 481, 100_000, u32::MAX];
         (odd.item.picture.width, odd.item.picture.height) = (length[random.usize(0..8)], length[random.usize(0..8)]);
         odd.item.picture.pixels.y.stride = [0, 1, 480, usize::MAX][random.usize(0..4)];

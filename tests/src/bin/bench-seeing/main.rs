@@ -120,7 +120,11 @@ fn picture() -> Result<Picture<Planes>> {
         .output()
         .context("ffmpeg is not installed")?;
     let bytes = decoded.stdout;
-    ensure!(bytes.len() == WIDTH * HEIGHT * 3 / 2, "ffmpeg made {} bytes of the picture", bytes.len());
+    ensure!(
+        bytes.len() == WIDTH * HEIGHT * 3 / 2,
+        "ffmpeg made {} bytes of the picture",
+        bytes.len()
+    );
     let plane = |from: usize, stride: usize, rows: usize| Plane {
         bytes: Arc::new(bytes[from..from + stride * rows].to_vec()),
         stride,
@@ -148,7 +152,10 @@ fn theirs() -> Result<Vec<f64>> {
         .stdin(Stdio::null())
         .output()
         .context("Python is not installed")?;
-    ensure!(ran.status.success(), "the package did not run: `make setup-bench` installs it for Python 3.11");
+    ensure!(
+        ran.status.success(),
+        "the package did not run: `make setup-bench` installs it for Python 3.11"
+    );
     let told: Value = serde_json::from_slice(&ran.stdout).context("the package's times can't be read")?;
     let times = told["ms"].as_array().context("the package told no times")?;
     Ok(times.iter().filter_map(Value::as_f64).collect())
