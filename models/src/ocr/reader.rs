@@ -43,7 +43,7 @@ pub struct Config {
 ///
 /// A reading that takes long is told in parts, as long as no newer picture waits and its budget lasts; what is left counts as
 /// unread. A line whose pixels have not changed since it was read is not read again. An unchanged picture is answered with
-/// the last reading, under the new picture's envelope. Where nothing looks like text nothing is said, once that has been
+/// the last reading, under the new picture's envelope; where that left lines unread for lack of time, they come next. Where nothing looks like text nothing is said, once that has been
 /// said. Gaps are not passed on: whoever shows pictures tells of them.
 pub struct Reader<E> {
     eyes: E,
@@ -54,12 +54,25 @@ pub struct Reader<E> {
     /// The lines of the last reading, and the reading.
     known: Vec<Seen>,
     last: Option<Reading>,
-    /// What the reading under way has cost, and whether the last slice looked.
+    /// Places beyond [`MOST_LINES`] in it.
+    beyond: u32,
+    /// What the reading under way has cost so far, whether the gate is to learn of it, and whether any of it has been told.
     cost: Span,
+    admitted: bool,
     told: bool,
-    looked: bool,
+    /// What the last slice did, and how long the last line took.
+    did: Did,
+    line: Span,
     side: usize,
     easy: u32,
+}
+
+/// What a slice was spent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Did {
+    Look,
+    Line,
+    Little,
 }
 
 /// A reading under way.
@@ -121,9 +134,12 @@ impl<E: Eyes> Reader<E> {
             held: None,
             known: Vec::new(),
             last: None,
+            beyond: 0,
             cost: Span::ZERO,
+            admitted: false,
             told: false,
-            looked: false,
+            did: Did::Little,
+            line: Span::ZERO,
             side: 0,
             easy: 0,
         }
@@ -140,7 +156,17 @@ impl<E: Eyes> Reader<E> {
             out.lose(Lost::Undecodable, 1);
             return Ok(());
         }
-        if shown.item.choice == Choice::Unchanged && self.holds(picture) {
+        (self.cost, self.admitted, self.told) = (Span::ZERO, false, false);
+        if shown.item.choice == Choice::Unchanged && self.stands(picture) {
+            if self.known.iter().any(Seen::wants_reading) {
+                self.work = Some(Work {
+                    shown,
+                    begun: now,
+                    seen: self.known.clone(),
+                    beyond: self.beyond,
+                });
+                return self.go_on(now, out);
+            }
             if let Some(last) = self.last.clone().filter(says_something) {
                 put(now, &shown, last, out);
             }
@@ -151,7 +177,7 @@ impl<E: Eyes> Reader<E> {
             out.lose(Lost::Refused, 1);
             return Ok(());
         }
-        (self.cost, self.told, self.looked) = (Span::ZERO, false, true);
+        (self.admitted, self.did) = (true, Did::Look);
         let mut spots = self.eyes.look(shown.at, picture, SIDES[self.side])?;
         spots.retain(|spot| spot.slant.sound() && spot.strength.is_finite());
         let area = |spot: &Spot| spot.slant.width * spot.slant.height;
@@ -181,11 +207,10 @@ impl<E: Eyes> Reader<E> {
         })
     }
 
-    /// Whether an unchanged picture says nothing that the last reading does not: each line stands as it stood, and all were
-    /// read.
-    fn holds(&self, picture: &Picture<Planes>) -> bool {
+    /// Whether each line of the last reading stands as it stood.
+    fn stands(&self, picture: &Picture<Planes>) -> bool {
         let stands = |seen: &Seen| evidence::same(&seen.strip, &Strip::of(picture, &seen.spot.slant));
-        self.last.is_some() && self.known.iter().all(|seen| !seen.wants_reading() && stands(seen))
+        self.last.is_some() && self.known.iter().all(stands)
     }
 
     fn unfinished(&self) -> bool {
@@ -198,7 +223,8 @@ impl<E: Eyes> Reader<E> {
     fn go_on(&mut self, now: Moment, out: &mut Outbox<Reading>) -> Result<(), Fault> {
         let Some(work) = &mut self.work else { return Ok(()) };
         let long = now - work.begun > PART;
-        let late = now + SLICE > self.config.budget.deadline(work.shown.born);
+        // A machine that is overloaded takes longer than is declared.
+        let late = now + SLICE.max(self.line) > self.config.budget.deadline(work.shown.born);
         if late || (long && self.held.is_some()) {
             self.finish(now, out);
             return Ok(());
@@ -209,6 +235,7 @@ impl<E: Eyes> Reader<E> {
         }
         let Some(work) = &mut self.work else { return Ok(()) };
         if let Some(seen) = work.seen.iter_mut().find(|seen| seen.wants_reading()) {
+            self.did = Did::Line;
             let text = self
                 .eyes
                 .read(work.shown.at, &work.shown.item.picture, &seen.spot.slant)?;
@@ -233,11 +260,21 @@ impl<E: Eyes> Reader<E> {
     fn tell(&mut self, now: Moment, out: &mut Outbox<Reading>) {
         let Some(work) = &self.work else { return };
         let reading = reading(work);
-        self.known = work.seen.clone();
+        (self.known, self.beyond) = (work.seen.clone(), work.beyond);
         self.told = true;
         let before = self.last.replace(reading.clone());
         if says_something(&reading) || before.is_some_and(|before| says_something(&before)) {
             put(now, &work.shown, reading, out);
+        }
+    }
+
+    /// Looks at smaller pictures while looking takes too long, and at larger ones again when it has been easy for a while.
+    fn fit(&mut self, cost: Span) {
+        self.easy = if cost * 3 <= SLICE { self.easy + 1 } else { 0 };
+        if cost > SLICE && self.side + 1 < SIDES.len() {
+            self.side += 1;
+        } else if self.easy >= EASY {
+            (self.side, self.easy) = (self.side.saturating_sub(1), 0);
         }
     }
 
@@ -286,7 +323,7 @@ impl<E: Eyes> Engine for Reader<E> {
     type Out = Reading;
 
     fn run(&mut self, now: Moment, signal: Signal<Chosen>, out: &mut Outbox<Reading>) -> Result<Wake, Fault> {
-        self.looked = false;
+        self.did = Did::Little;
         let done = match signal {
             Signal::Item(shown) if self.work.is_some() => {
                 if self.held.replace(shown).is_some() {
@@ -335,17 +372,14 @@ impl<E: Eyes> Engine for Reader<E> {
     }
 
     fn took(&mut self, cost: Span) {
-        if self.looked {
-            self.looked = false;
-            self.easy = if cost * 3 <= SLICE { self.easy + 1 } else { 0 };
-            if cost > SLICE && self.side + 1 < SIDES.len() {
-                self.side += 1;
-            } else if self.easy >= EASY {
-                (self.side, self.easy) = (self.side.saturating_sub(1), 0);
-            }
+        match std::mem::replace(&mut self.did, Did::Little) {
+            Did::Line => self.line = cost,
+            Did::Look => self.fit(cost),
+            Did::Little => {}
         }
         self.cost += cost;
-        if std::mem::take(&mut self.told) {
+        // The gate asks how long it takes until something is told.
+        if self.told && std::mem::take(&mut self.admitted) {
             self.gate.took(self.cost);
         }
     }

@@ -202,6 +202,26 @@ fn the_newest_picture_is_next_and_what_would_be_late_is_refused() {
 }
 
 #[test]
+fn a_machine_too_slow_for_a_picture_reads_it_line_by_line_as_long_as_it_stands() {
+    let (mut reader, cost) = (reader(4), Span::from_millis(350));
+    let mut told = Vec::new();
+    for second in 0..5 {
+        let choice = if second == 0 {
+            Choice::Changed
+        } else {
+            Choice::Unchanged
+        };
+        let begun = Moment::from_millis(second * 1_000);
+        let (readings, lost, end) = run(&mut reader, begun, shown(second * 1_000, 40, choice), cost);
+        assert_eq!(lost, 0);
+        assert!(end <= begun + BUDGET.span + cost, "a slice late at most");
+        told.extend(readings.last().map(|reading| reading.item.lines.len()));
+    }
+    assert_eq!((reader.eyes.looks.len(), reader.eyes.reads), (1, 4));
+    assert!(told.is_sorted() && told[0] > 0 && told.last() == Some(&4), "{told:?}");
+}
+
+#[test]
 fn size_gives_way_when_looking_takes_too_long_and_comes_back() {
     let mut reader = reader(0);
     for n in 0..3i64 {
