@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use hearsight_core::media::{MotionField, Picture, Plane, Planes};
 
-use crate::compare::{self, Sides, Ways};
+use crate::compare::{self, Sides, Ways, Weights};
+use crate::features::{self, Features};
 use crate::grid::{CELL, Grid, tells};
 use crate::padded::Padded;
 use crate::planes::{PlanesError, sheets};
@@ -119,7 +120,9 @@ pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
     let before = pair.before.filter(fits);
     let motion = Some(pair.motion).filter(fits).or(before);
     let made = match (rung, motion) {
-        (Rung::Vectors, Some(motion)) => scene.along_vectors(before, motion, size),
+        (Rung::Vectors, Some(motion)) => scene
+            .along_vectors(before, motion, size)
+            .map(|along| (along.made, Rung::Vectors)),
         _ => scene.blended(size),
     };
     Ok(match made {
@@ -130,6 +133,40 @@ pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
         },
         Err(why) => held(Some(why)),
     })
+}
+
+/// The picture along the vectors, and what the residual network looks at in it; nothing where it would be made otherwise, or
+/// held. Errors: planes that do not hold their picture.
+pub fn examine(pair: Pair<'_>, at: f32) -> Result<Option<(Picture<Planes>, Features)>, PlanesError> {
+    let split = Split::new(at);
+    let size = (pair.earlier.width, pair.earlier.height);
+    let (earlier, later) = (sheets(pair.earlier)?, sheets(pair.later)?);
+    if size != (pair.later.width, pair.later.height) || split.later() == 0 || split.later() == Split::WHOLE {
+        return Ok(None);
+    }
+    let (earlier, later) = (earlier.each_ref().map(Padded::of), later.each_ref().map(Padded::of));
+    let scene = Scene {
+        earlier: &earlier,
+        later: &later,
+        split,
+    };
+    let fits = |motion: &&Motion| motion.size == size && motion.tells;
+    let before = pair.before.filter(fits);
+    let Some(motion) = Some(pair.motion).filter(fits).or(before) else {
+        return Ok(None);
+    };
+    let Ok(along) = scene.along_vectors(before, motion, size) else {
+        return Ok(None);
+    };
+    let features = features::reference(&features::Parts {
+        size,
+        made: &along.made,
+        ways: &along.ways,
+        weights: &along.weights,
+        motion: [&along.fine, &motion.soft],
+        split,
+    });
+    Ok(Some((picture_from_planes(along.made, size), features)))
 }
 
 fn nearer<'a>(pair: Pair<'a>, split: Split) -> &'a Picture<Planes> {
@@ -147,10 +184,19 @@ struct Scene<'a> {
     split: Split,
 }
 
+/// A picture along the vectors: its planes, and what they were made of.
+struct Along<'a> {
+    made: [Vec<u8>; 3],
+    ways: [Ways<'a>; 3],
+    weights: Vec<Weights>,
+    /// The chosen vectors by cells.
+    fine: Grid,
+}
+
 type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
 
 impl Scene<'_> {
-    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Outcome {
+    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Result<Along<'_>, Held> {
         let by_blocks = resize::reference(&motion.soft, Change::Halve);
         let [luma_before, luma_after] = [&self.earlier[0], &self.later[0]];
         let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
@@ -167,17 +213,20 @@ impl Scene<'_> {
         let wide = (size.0 as usize, size.1 as usize);
         let luma = blend::reference(&ways, &weights, fine.columns, wide, self.split);
         // A cell of chroma covers a block of luma.
-        let weights = compare::halved(&weights, fine.columns);
+        let halved = compare::halved(&weights, fine.columns);
         let (chosen, smoothed) = (
             resize::reference(&chosen, Change::Shrink),
             resize::reference(&by_blocks, Change::Shrink),
         );
         let half = (wide.0.div_ceil(2), wide.1.div_ceil(2));
-        let [u, v] = [1, 2].map(|plane| {
-            let ways = self.ways(plane, &chosen, &smoothed);
-            blend::reference(&ways, &weights, chosen.columns, half, self.split)
-        });
-        Ok(([luma, u, v], Rung::Vectors))
+        let [blue, red] = [1, 2].map(|plane| self.ways(plane, &chosen, &smoothed));
+        let [u, v] = [&blue, &red].map(|ways| blend::reference(ways, &halved, chosen.columns, half, self.split));
+        Ok(Along {
+            made: [luma, u, v],
+            ways: [ways, blue, red],
+            weights,
+            fine,
+        })
     }
 
     /// A plane's samples along both grids.

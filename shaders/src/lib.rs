@@ -14,6 +14,7 @@ pub mod choose;
 pub mod colour;
 pub mod compare;
 mod device;
+pub mod features;
 pub mod fill;
 pub mod grid;
 pub mod interpolate;
