@@ -15,6 +15,7 @@ pub mod colour;
 pub mod compare;
 pub mod conv;
 mod device;
+pub mod features;
 pub mod fill;
 pub mod grid;
 pub mod interpolate;

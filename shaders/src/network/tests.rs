@@ -160,7 +160,6 @@ fn a_network_answers_for_any_size() {
 fn the_one_that_is_built_in_can_be_read() {
     let network = Network::parse(include_bytes!("../../weights/residual.bin")).unwrap();
     assert!(network.parameters() <= 300_000, "{} parameters", network.parameters());
-
 }
 
 #[test]
