@@ -2,6 +2,7 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
+use crate::features::{CHANNELS, Features};
 use crate::network::{Kind, Layer};
 
 /// Outputs that are summed side by side.
@@ -32,6 +33,23 @@ impl Tensor {
             channels,
             values: vec![0.0; (columns + 2) * (rows + 2) * channels],
         }
+    }
+
+    /// What the network looks at.
+    pub fn of(features: &Features) -> Self {
+        let mut tensor = Self::new(features.columns, features.rows, CHANNELS);
+        let plane = features.columns * features.rows;
+        for row in 0..features.rows {
+            for (channel, values) in features.values.chunks_exact(plane.max(1)).enumerate() {
+                let line = &values[row * features.columns..][..features.columns];
+                let first = tensor.start(1, row + 1);
+                let places = tensor.values[first..].chunks_exact_mut(CHANNELS);
+                for (place, value) in places.zip(line) {
+                    place[channel] = *value;
+                }
+            }
+        }
+        tensor
     }
 
     /// The values at a place.

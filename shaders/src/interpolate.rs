@@ -4,22 +4,25 @@
 //! The steps, each a kernel of its own: the decoder's blocks are laid out by cells ([`crate::fill`]), single ones outvoted
 //! ([`crate::median`]), the rest evened out ([`crate::smooth`]); each block of the new picture takes, of the vectors around
 //! it, the one that joins both pictures best ([`crate::choose`]); the pictures are moved along them ([`crate::warp`]);
-//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). After ANVIL
-//! (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
+//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). A small network
+//! ([`crate::network`]) looks at all of this ([`crate::features`]), and what it finds is added ([`crate::residual`]). After
+//! ANVIL (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
 
 use std::sync::Arc;
 
 use hearsight_core::media::{MotionField, Picture, Plane, Planes};
 
 use crate::compare::{self, Sides, Ways, Weights};
+use crate::conv::Tensor;
 use crate::features::{self, Features};
 use crate::grid::{CELL, Grid, tells};
+use crate::network::Ready;
 use crate::padded::Padded;
 use crate::planes::{PlanesError, sheets};
 use crate::resize::Change;
 use crate::split::Split;
 use crate::warp::{self, Side};
-use crate::{blend, choose, fill, median, resize, smooth};
+use crate::{blend, choose, fill, median, residual, resize, smooth};
 
 /// The decoder's motion on one picture, laid out. Made once for each picture: it is the later one's of one pair, then the
 /// earlier one's of the next.
@@ -93,7 +96,11 @@ impl<'a, S, M> Pair<'a, S, M> {
         let before = self.before.filter(|motion| fits(motion));
         let motion = Some(self.motion).filter(|motion| fits(motion)).or(before);
         match motion {
-            Some(motion) if rung == Rung::Vectors => Plan::Along { before, motion },
+            Some(motion) if rung <= Rung::Vectors => {
+                // The network learnt from pictures that have a later one.
+                let rung = if beyond { Rung::Vectors } else { rung };
+                Plan::Along { before, motion, rung }
+            }
             _ if beyond => Plan::Hold(Some(Held::Unled)),
             _ => Plan::Blend,
         }
@@ -104,12 +111,19 @@ impl<'a, S, M> Pair<'a, S, M> {
 pub(crate) enum Plan<'a, M> {
     Hold(Option<Held>),
     Blend,
-    Along { before: Option<&'a M>, motion: &'a M },
+    Along {
+        before: Option<&'a M>,
+        motion: &'a M,
+        /// With or without the network.
+        rung: Rung,
+    },
 }
 
 /// How a picture is made, best first: the steps of the ladder down which a late one goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rung {
+    /// Along the vectors, and with what the residual network makes of that.
+    Full,
     /// Along the vectors.
     Vectors,
     /// The mean of both, by their distance.
@@ -171,11 +185,14 @@ fn make_at(pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, PlanesError
     let made = match plan {
         Plan::Hold(why) => Err(why),
         Plan::Blend => Scene { pair: &padded(), split }.blended(size).map_err(Some),
-        Plan::Along { before, motion } => {
+        Plan::Along { before, motion, rung } => {
             let pair = &padded();
             let scene = Scene { pair, split };
-            let along = scene.along_vectors(before, motion, size);
-            along.map(|along| (along.made, Rung::Vectors)).map_err(Some)
+            let along = scene.along_vectors(before, motion, size).map_err(Some);
+            along.map(|along| match rung {
+                Rung::Full => (along.corrected(motion, size, split), rung),
+                _ => (along.made, rung),
+            })
         }
     };
     Ok(match made {
@@ -201,7 +218,7 @@ pub fn examine(pair: Pair<'_>, at: f32) -> Result<Option<(Picture<Planes>, Featu
     let planes = [sheets(earlier)?, sheets(later)?].map(|sheets| sheets.each_ref().map(Padded::of));
     let scene = Scene { pair: &planes, split };
     let fits = |motion: &Motion| motion.size == size && motion.tells;
-    let Plan::Along { before, motion } = pair.plan(sizes, split, Rung::Vectors, fits) else {
+    let Plan::Along { before, motion, .. } = pair.plan(sizes, split, Rung::Vectors, fits) else {
         return Ok(None);
     };
     let Ok(along) = scene.along_vectors(before, motion, size) else {
@@ -228,6 +245,14 @@ struct Along<'a> {
 }
 
 impl Along<'_> {
+    /// The planes with what the network adds to them.
+    fn corrected(mut self, motion: &Motion, size: (u32, u32), split: Split) -> [Vec<u8>; 3] {
+        let features = features::reference(&self.parts(motion, size, split));
+        let answer = Ready::built_in().answer(Tensor::of(&features));
+        residual::reference(&mut self.made, size, &answer);
+        self.made
+    }
+
     fn parts<'a>(&'a self, motion: &'a Motion, size: (u32, u32), split: Split) -> features::Parts<'a> {
         features::Parts {
             size,

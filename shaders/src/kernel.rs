@@ -1,4 +1,6 @@
-//! Compute kernels and the passes that run them.
+//! Compute kernels, the passes that run them, and the memory that they use in between.
+
+use std::sync::{Mutex, PoisonError};
 
 /// One entry point, compiled.
 #[derive(Debug)]
@@ -9,12 +11,26 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn new(gpu: &wgpu::Device, module: &wgpu::ShaderModule, entry: &'static str) -> Self {
+        Self::with(gpu, module, entry, &[])
+    }
+
+    /// With other values of the constants that it lets be overridden.
+    pub(crate) fn with(
+        gpu: &wgpu::Device,
+        module: &wgpu::ShaderModule,
+        entry: &'static str,
+        constants: &[(&str, f64)],
+    ) -> Self {
         let pipeline = gpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(entry),
             layout: None,
             module,
             entry_point: Some(entry),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                // Every kernel writes what it reads of a workgroup's memory.
+                zero_initialize_workgroup_memory: false,
+            },
             cache: None,
         });
         Self {
@@ -33,22 +49,74 @@ pub struct Cost {
     pub bytes: u64,
 }
 
+/// Memory that one picture's steps no longer need, for the next one's. For any number of threads: what a device is told to do
+/// it does in order, and every kernel writes what the next one reads.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms(Mutex<Vec<wgpu::Buffer>>);
+
+/// More than the steps of one picture use: pictures of another size push out what is left of the last one.
+const MOST_ROOMS: usize = 48;
+
+impl Rooms {
+    /// Bytes that are kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.lock().iter().map(wgpu::Buffer::size).sum()
+    }
+
+    fn take(&self, bytes: u64) -> Option<wgpu::Buffer> {
+        let mut rooms = self.lock();
+        let place = rooms.iter().rposition(|room| room.size() == bytes)?;
+        Some(rooms.remove(place))
+    }
+
+    fn give_back(&self, room: wgpu::Buffer) {
+        let mut rooms = self.lock();
+        if rooms.len() == MOST_ROOMS {
+            rooms.remove(0);
+        }
+        rooms.push(room);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<wgpu::Buffer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Kernels and copies in the order in which the device is to run them, each after the one before it.
 pub(crate) struct Pass<'a> {
     gpu: &'a wgpu::Device,
     queue: &'a wgpu::Queue,
+    rooms: &'a Rooms,
     encoder: wgpu::CommandEncoder,
     cost: Cost,
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) fn begin(gpu: &'a wgpu::Device, queue: &'a wgpu::Queue) -> Self {
+    pub(crate) fn begin(gpu: &'a wgpu::Device, queue: &'a wgpu::Queue, rooms: &'a Rooms) -> Self {
         Self {
             gpu,
             queue,
+            rooms,
             encoder: gpu.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()),
             cost: Cost::default(),
         }
+    }
+
+    /// Memory for what one kernel makes for another; anything may lie in it.
+    pub(crate) fn room(&self, bytes: u64) -> wgpu::Buffer {
+        self.rooms.take(bytes).unwrap_or_else(|| storage(self.gpu, bytes))
+    }
+
+    /// Memory that is zero.
+    pub(crate) fn zeros(&mut self, bytes: u64) -> wgpu::Buffer {
+        let room = self.room(bytes);
+        self.encoder.clear_buffer(&room, 0, None);
+        room
+    }
+
+    /// Leaves memory to the next one who asks for as much: what was recorded before is done by then.
+    pub(crate) fn give_back(&self, room: wgpu::Buffer) {
+        self.rooms.give_back(room);
     }
 
     /// Numbers that every invocation of a kernel is given.
@@ -60,10 +128,7 @@ impl<'a> Pass<'a> {
     /// A list that kernels read: some bytes, a multiple of four.
     pub(crate) fn list(&mut self, bytes: &[u8]) -> wgpu::Buffer {
         self.cost.bytes += bytes.len() as u64;
-        // An empty list still needs something to be bound.
-        let buffer = storage(self.gpu, bytes.len().max(16) as u64);
-        self.queue.write_buffer(&buffer, 0, bytes);
-        buffer
+        filled(self.gpu, self.queue, bytes)
     }
 
     /// Runs a kernel, whose workgroups are 8 × 8, over so many columns and rows.
@@ -74,7 +139,7 @@ impl<'a> Pass<'a> {
         textures: &[(u32, &wgpu::Texture)],
         (columns, rows): (u32, u32),
     ) {
-        self.run_groups(kernel, buffers, textures, (columns.div_ceil(8), rows.div_ceil(8)));
+        self.run_groups(kernel, buffers, textures, (columns.div_ceil(8), rows.div_ceil(8), 1));
     }
 
     /// Runs a kernel with so many workgroups. Each binding is a number and what is bound there.
@@ -83,7 +148,7 @@ impl<'a> Pass<'a> {
         kernel: &Kernel,
         buffers: &[(u32, &wgpu::Buffer)],
         textures: &[(u32, &wgpu::Texture)],
-        (across, down): (u32, u32),
+        (across, down, deep): (u32, u32, u32),
     ) {
         let views: Vec<_> = textures
             .iter()
@@ -106,7 +171,7 @@ impl<'a> Pass<'a> {
         let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.set_pipeline(&kernel.pipeline);
         pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(across, down, 1);
+        pass.dispatch_workgroups(across, down, deep);
         self.cost.dispatches += 1;
     }
 
@@ -136,6 +201,14 @@ pub(crate) fn storage(gpu: &wgpu::Device, bytes: u64) -> wgpu::Buffer {
         usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
         mapped_at_creation: false,
     })
+}
+
+/// Memory that holds some bytes, a multiple of four.
+pub(crate) fn filled(gpu: &wgpu::Device, queue: &wgpu::Queue, bytes: &[u8]) -> wgpu::Buffer {
+    // Nothing still needs something to be bound.
+    let buffer = storage(gpu, bytes.len().max(16) as u64);
+    queue.write_buffer(&buffer, 0, bytes);
+    buffer
 }
 
 /// Numbers that every invocation of a kernel is given.

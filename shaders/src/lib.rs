@@ -26,6 +26,7 @@ pub mod network;
 pub mod padded;
 mod planes;
 pub mod recipe;
+pub mod residual;
 pub mod resize;
 #[cfg(test)]
 mod rig;

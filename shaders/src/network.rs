@@ -6,9 +6,12 @@
 //! channels out), the largest input as a float of 32 bits, the weights as floats of 16 bits by output, input, row and column,
 //! filled up to a multiple of four bytes, and the biases as floats of 32 bits.
 
+pub mod device;
+
 use std::sync::OnceLock;
 
 use crate::conv::{self, Ordered, Tensor};
+use crate::features::CHANNELS;
 
 /// Channels of the answer: of each cell 16 of luma, row by row, then 4 of blue-difference and 4 of red-difference chroma.
 pub const ANSWER: usize = 24;
@@ -93,6 +96,9 @@ pub enum NetworkError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// It was trained on other features.
+    #[error("it looks at {0} numbers for each cell, where there are {CHANNELS}: it belongs to another version")]
+    Channels(usize),
     /// The network as a whole cannot be.
     #[error("{0}")]
     Whole(&'static str),
@@ -133,6 +139,14 @@ impl Network {
             ));
         }
         Ok(network)
+    }
+
+    /// The same, where it looks at what [`crate::features`] gives.
+    pub fn for_pictures(self) -> Result<Self, NetworkError> {
+        match self.channels() {
+            CHANNELS => Ok(self),
+            other => Err(NetworkError::Channels(other)),
+        }
     }
 
     /// Its layers, in the order in which they run.
@@ -226,7 +240,7 @@ impl Ready {
     pub fn built_in() -> &'static Self {
         static READY: OnceLock<Ready> = OnceLock::new();
         READY.get_or_init(|| {
-            let network = Network::parse(include_bytes!("../weights/residual.bin"));
+            let network = Network::parse(include_bytes!("../weights/residual.bin")).and_then(Network::for_pictures);
             Self::new(network.expect("a test reads the file that is built in"))
         })
     }

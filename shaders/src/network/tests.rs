@@ -158,7 +158,7 @@ fn a_network_answers_for_any_size() {
 
 #[test]
 fn the_one_that_is_built_in_can_be_read() {
-    let network = Network::parse(include_bytes!("../../weights/residual.bin")).unwrap();
+    let network = Ready::built_in().network();
     assert!(network.parameters() <= 300_000, "{} parameters", network.parameters());
 }
 
