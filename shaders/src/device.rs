@@ -159,6 +159,16 @@ impl Device {
         self.device.features().contains(wgpu::Features::SHADER_F16)
     }
 
+    /// Whether it can tell when a kernel began and ended.
+    pub fn has_time_stamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
+    /// Nanoseconds of a tick of its time stamps.
+    pub(crate) fn tick(&self) -> f32 {
+        self.queue.get_timestamp_period()
+    }
+
     /// The most bytes that a kernel can be given in one buffer.
     pub(crate) fn largest_room(&self) -> u64 {
         let limits = self.device.limits();

@@ -21,6 +21,7 @@ pub mod grid;
 pub mod interpolate;
 mod kernel;
 pub mod maker;
+pub mod measure;
 pub mod median;
 pub mod network;
 pub mod padded;
@@ -30,6 +31,7 @@ pub mod residual;
 pub mod resize;
 #[cfg(test)]
 mod rig;
+pub mod roof;
 pub mod smooth;
 pub mod split;
 mod texture;

@@ -5,8 +5,8 @@ use hearsight_core::media::{MotionField, Picture};
 use crate::device::{Device, DeviceError, Home};
 use crate::grid::{cells, covered, most_blocks, tells, vector_from_block};
 use crate::interpolate::{self, Held, Plan, Rung, SAME};
-pub use crate::kernel::Cost;
-use crate::kernel::{Kernel, Pass, Rooms, storage};
+pub use crate::kernel::{Cost, Step};
+use crate::kernel::{Kernel, Pass, Rooms, storage, with_times};
 use crate::network::device::Loaded;
 pub use crate::network::device::Precision;
 use crate::network::{Network, Ready};
@@ -143,24 +143,24 @@ impl Maker {
                 home,
                 rooms: Rooms::default(),
                 network,
-                look_at_luma: Kernel::new(device, &features, "luma"),
-                look_at_chroma: Kernel::new(device, &features, "chroma"),
-                look_at_motion: Kernel::new(device, &features, "motion"),
-                add_to_luma: Kernel::new(device, &residual, "luma"),
-                add_to_chroma: Kernel::new(device, &residual, "chroma"),
-                claim: Kernel::new(device, &fill, "claim"),
-                lay: Kernel::new(device, &fill, "lay"),
-                median: Kernel::new(device, &median, "main"),
-                across: Kernel::new(device, &smooth, "across"),
-                down: Kernel::new(device, &smooth, "down"),
-                halve: Kernel::new(device, &resize, "halve"),
-                double: Kernel::new(device, &resize, "double"),
-                shrink: Kernel::new(device, &resize, "shrink"),
-                choose: Kernel::new(device, &choose, "main"),
-                warp: Kernel::new(device, &warp, "main"),
-                sum: Kernel::new(device, &compare, "sum"),
-                weigh: Kernel::new(device, &compare, "weigh"),
-                blend: Kernel::new(device, &blend, "main"),
+                look_at_luma: Kernel::new(device, &features, "features of luma", "luma"),
+                look_at_chroma: Kernel::new(device, &features, "features of chroma", "chroma"),
+                look_at_motion: Kernel::new(device, &features, "features of motion", "motion"),
+                add_to_luma: Kernel::new(device, &residual, "residual of luma", "luma"),
+                add_to_chroma: Kernel::new(device, &residual, "residual of chroma", "chroma"),
+                claim: Kernel::new(device, &fill, "fill: claim", "claim"),
+                lay: Kernel::new(device, &fill, "fill: lay", "lay"),
+                median: Kernel::new(device, &median, "median", "main"),
+                across: Kernel::new(device, &smooth, "smooth: across", "across"),
+                down: Kernel::new(device, &smooth, "smooth: down", "down"),
+                halve: Kernel::new(device, &resize, "resize: halve", "halve"),
+                double: Kernel::new(device, &resize, "resize: double", "double"),
+                shrink: Kernel::new(device, &resize, "resize: shrink", "shrink"),
+                choose: Kernel::new(device, &choose, "choose", "main"),
+                warp: Kernel::new(device, &warp, "warp", "main"),
+                sum: Kernel::new(device, &compare, "compare: sum", "sum"),
+                weigh: Kernel::new(device, &compare, "compare: weigh", "weigh"),
+                blend: Kernel::new(device, &blend, "blend", "main"),
             }
         })
     }
@@ -175,6 +175,40 @@ impl Maker {
         self.rooms.bytes()
     }
 
+    /// Lays out motion and makes a picture at `at` as [`Maker::make`] does, waits for it, and returns what it consisted of;
+    /// nothing where the picture would be held at once. Errors: the device has no time stamps.
+    pub fn measure(
+        &self,
+        device: &Device,
+        pair: Pair<'_>,
+        field: &MotionField,
+        at: f32,
+        rung: Rung,
+    ) -> Result<Vec<Step>, DeviceError> {
+        if !device.has_time_stamps() {
+            return Err(DeviceError::Refused("it has no time stamps".into()));
+        }
+        let split = Split::new(at);
+        let Prepared::Along(rung, _, before) = self.prepare(device, pair, split, rung)? else {
+            return Ok(Vec::new());
+        };
+        let size = pair.earlier.pixels.size();
+        let ((timed, _texture), _) = device.submit(|gpu, queue| {
+            let mut pass = Pass::timed(gpu, queue, &self.rooms);
+            let motion = self.lay_out(&mut pass, gpu, field, size);
+            let (picture, _) = self
+                .scene(gpu, pair, split, rung)
+                .record(&mut pass, Some(&motion), before);
+            let recorded = pass.finish();
+            ((recorded.timed, picture), Some(recorded.commands))
+        })?;
+        let Some((steps, ticks)) = timed else {
+            return Ok(Vec::new());
+        };
+        let ticks = texture::read_buffer(device, &ticks)?;
+        Ok(with_times(steps, &ticks, device.tick()))
+    }
+
     /// Lays out the vectors of a picture of so many pixels; under way on return. Takes any field. 5 dispatches.
     pub fn motion(
         &self,
@@ -183,44 +217,43 @@ impl Maker {
         size: (u32, u32),
     ) -> Result<(Motion, Cost), DeviceError> {
         device.owns("kernel", self.home)?;
-        let (columns, rows) = cells(size);
-        let blocks = blocks_of(field, columns, rows);
-        let ((raw, soft, cost), _) = device.submit(|gpu, queue| {
+        let ((motion, cost), _) = device.submit(|gpu, queue| {
             let mut pass = Pass::begin(gpu, queue, &self.rooms);
-            let bytes = (columns * rows * 4) as u64;
-            // Two are handed out, three are used in between.
-            let [raw, soft] = [(); 2].map(|()| storage(gpu, bytes));
-            let (owner, voted, along) = (pass.zeros(bytes), pass.room(bytes), pass.room(bytes));
-            let (columns, rows) = (columns as u32, rows as u32);
-            let count = (blocks.len() / 16) as u32;
-            let listed = pass.list(&blocks);
-            let shape = pass.uniform(&[columns, rows, count, 0]);
-            // Runs in rows of 64 × 64: a row of groups has its limit too.
-            let groups = (count.div_ceil(64).clamp(1, 64), count.div_ceil(64 * 64).max(1), 1);
-            pass.run_groups(&self.claim, &[(0, &shape), (1, &listed), (2, &owner)], &[], groups);
-            let whole = (columns, rows);
-            pass.run(
-                &self.lay,
-                &[(0, &shape), (1, &listed), (2, &owner), (3, &raw)],
-                &[],
-                whole,
-            );
-            pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
-            pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
-            pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
-            [owner, voted, along].into_iter().for_each(|room| pass.give_back(room));
-            let (cost, commands) = pass.finish();
-            ((raw, soft, cost), Some(commands))
+            let motion = self.lay_out(&mut pass, gpu, field, size);
+            let recorded = pass.finish();
+            ((motion, recorded.cost), Some(recorded.commands))
         })?;
         device.count_upload(cost.bytes);
-        let motion = Motion {
+        Ok((motion, cost))
+    }
+
+    fn lay_out(&self, pass: &mut Pass<'_>, gpu: &wgpu::Device, field: &MotionField, size: (u32, u32)) -> Motion {
+        let (columns, rows) = cells(size);
+        let blocks = blocks_of(field, columns, rows);
+        let bytes = (columns * rows * 4) as u64;
+        // Two are handed out, three are used in between.
+        let [raw, soft] = [(); 2].map(|()| storage(gpu, bytes));
+        let (owner, voted, along) = (pass.zeros(bytes), pass.room(bytes), pass.room(bytes));
+        let whole @ (columns, rows) = (columns as u32, rows as u32);
+        let count = (blocks.len() / 16) as u32;
+        let listed = pass.list(&blocks);
+        let shape = pass.uniform(&[columns, rows, count, 0]);
+        // Runs in rows of 64 × 64: a row of groups has its limit too.
+        let groups = (count.div_ceil(64).clamp(1, 64), count.div_ceil(64 * 64).max(1), 1);
+        pass.run_groups(&self.claim, &[(0, &shape), (1, &listed), (2, &owner)], &[], groups);
+        let buffers = [(0, &shape), (1, &listed), (2, &owner), (3, &raw)];
+        pass.run(&self.lay, &buffers, &[], whole);
+        pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
+        pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
+        pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
+        [owner, voted, along].into_iter().for_each(|room| pass.give_back(room));
+        Motion {
             size,
             raw,
             soft,
             tells: tells(field),
             home: self.home,
-        };
-        Ok((motion, cost))
+        }
     }
 
     /// Makes the picture at `at`, 0 being the earlier and 1 the later; under way on return. What [`interpolate::make`] holds
@@ -236,19 +269,9 @@ impl Maker {
     }
 
     fn make_at(&self, device: &Device, pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, DeviceError> {
-        device.owns("kernel", self.home)?;
-        for picture in [pair.earlier, pair.later] {
-            device.owns("picture", picture.pixels.home)?;
-        }
-        for motion in [Some(pair.motion), pair.before].into_iter().flatten() {
-            device.owns("motion", motion.home)?;
-        }
-        // The memory's own size: the fields of a picture are anyone's to write.
-        let sizes @ [size, _] = [pair.earlier, pair.later].map(|picture| picture.pixels.size());
-        let plan = pair.plan(sizes, split, rung, |motion| motion.size == size && motion.tells);
-        let network = || self.network.largest(cells(size)) <= device.largest_room();
-        let (rung, motion, before) = match plan {
-            Plan::Hold(held) => {
+        let (rung, motion, before) = match self.prepare(device, pair, split, rung)? {
+            Prepared::Along(rung, motion, before) => (rung, motion, before),
+            Prepared::Held(held) => {
                 return Ok(Made {
                     picture: pair.nearer(split).clone(),
                     rung: Rung::Hold,
@@ -256,24 +279,13 @@ impl Maker {
                     verdict: Verdict(Finding::Known(held)),
                 });
             }
-            Plan::Blend => (Rung::Blend, None, None),
-            // What the device has no room for is made without the network.
-            Plan::Along { before, motion, rung } if rung == Rung::Vectors || network() => (rung, Some(motion), before),
-            Plan::Along { before, motion, .. } => (Rung::Vectors, Some(motion), before),
         };
         let ((picture, verdict, cost), _) = device.submit(|gpu, queue| {
-            let scene = Scene {
-                maker: self,
-                gpu,
-                rung,
-                pair: [&pair.earlier.pixels, &pair.later.pixels],
-                size,
-                split: split.later() as u32,
-            };
             let mut pass = Pass::begin(gpu, queue, &self.rooms);
+            let scene = self.scene(gpu, pair, split, rung);
             let (picture, verdict) = scene.record(&mut pass, motion, before);
-            let (cost, commands) = pass.finish();
-            ((picture, verdict, cost), Some(commands))
+            let recorded = pass.finish();
+            ((picture, verdict, recorded.cost), Some(recorded.commands))
         })?;
         device.count_upload(cost.bytes);
         Ok(Made {
@@ -283,6 +295,54 @@ impl Maker {
             verdict,
         })
     }
+
+    /// What there is to be done, all of it being this device's.
+    fn prepare<'a>(
+        &self,
+        device: &Device,
+        pair: Pair<'a>,
+        split: Split,
+        rung: Rung,
+    ) -> Result<Prepared<'a>, DeviceError> {
+        device.owns("kernel", self.home)?;
+        for picture in [pair.earlier, pair.later] {
+            device.owns("picture", picture.pixels.home)?;
+        }
+        for motion in [Some(pair.motion), pair.before].into_iter().flatten() {
+            device.owns("motion", motion.home)?;
+        }
+        // The memory's own size: the fields of a picture are anyone's to write.
+        let sizes @ [size, _] = [pair.earlier, pair.later].map(|picture| picture.pixels.size());
+        let has_room = self.network.largest(cells(size)) <= device.largest_room();
+        let plan = pair.plan(sizes, split, rung, |motion| motion.size == size && motion.tells);
+        Ok(match plan {
+            Plan::Hold(held) => Prepared::Held(held),
+            Plan::Blend => Prepared::Along(Rung::Blend, None, None),
+            Plan::Along { before, motion, rung } => {
+                // What the device has no room for is made without the network.
+                let rung = if has_room { rung } else { Rung::Vectors };
+                Prepared::Along(rung, Some(motion), before)
+            }
+        })
+    }
+
+    fn scene<'a>(&'a self, gpu: &'a wgpu::Device, pair: Pair<'a>, split: Split, rung: Rung) -> Scene<'a> {
+        Scene {
+            maker: self,
+            gpu,
+            rung,
+            pair: [&pair.earlier.pixels, &pair.later.pixels],
+            size: pair.earlier.pixels.size(),
+            split: split.later() as u32,
+        }
+    }
+}
+
+/// What there is to be done for a picture.
+enum Prepared<'a> {
+    Held(Option<Held>),
+    /// How, by which motion, and by which before it.
+    Along(Rung, Option<&'a Motion>, Option<&'a Motion>),
 }
 
 /// The blocks as fill.wgsl reads them: 16 bytes each.

@@ -176,18 +176,21 @@ impl Network {
 
     /// Multiplications, each with an addition, for so many cells.
     pub fn multiplications(&self, size: (usize, usize)) -> u64 {
-        let layers = self.layers.iter().enumerate();
-        let counts = layers.map(|(at, layer)| {
-            // A transposed convolution asks one of its taps for each place that it makes.
-            let taps = if layer.kind == Kind::Double {
-                1
-            } else {
-                layer.kind.taps()
-            };
-            let (columns, rows) = self.size(at + 1, size);
-            (columns * rows * taps * layer.inputs * layer.outputs) as u64
-        });
-        counts.sum()
+        (0..self.layers.len())
+            .map(|layer| self.multiplications_of(layer, size))
+            .sum()
+    }
+
+    pub(crate) fn multiplications_of(&self, number: usize, size: (usize, usize)) -> u64 {
+        let layer = &self.layers[number];
+        // A transposed convolution asks one of its taps for each place that it makes.
+        let taps = if layer.kind == Kind::Double {
+            1
+        } else {
+            layer.kind.taps()
+        };
+        let (columns, rows) = self.size(number + 1, size);
+        (columns * rows * taps * layer.inputs * layer.outputs) as u64
     }
 
     /// The layer after which nobody reads a tensor any more.

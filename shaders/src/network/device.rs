@@ -21,6 +21,9 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// All of them.
+    pub const ALL: [Precision; 2] = [Precision::F32, Precision::F16];
+
     /// The best that a device has: half as much to move, and as good to the eye.
     pub fn of(device: &Device) -> Self {
         if device.has_half() {
@@ -78,9 +81,9 @@ impl Loaded {
             label: Some("conv.wgsl"),
             source: wgpu::ShaderSource::Wgsl(source.into()),
         });
-        let kernel = |side: f64, stride: f64, spread: f64| {
+        let kernel = |name: &'static str, side: f64, stride: f64, spread: f64| {
             let constants = [("SIDE", side), ("STRIDE", stride), ("SPREAD", spread)];
-            Kernel::with(gpu, &module, "main", &constants)
+            Kernel::with(gpu, &module, (name, "main"), &constants)
         };
         Self {
             layers: network
@@ -94,10 +97,10 @@ impl Loaded {
                 .collect(),
             network: network.clone(),
             precision,
-            same: kernel(3.0, 1.0, 1.0),
-            halve: kernel(3.0, 2.0, 1.0),
-            mix: kernel(1.0, 1.0, 1.0),
-            double: kernel(1.0, 1.0, 2.0),
+            same: kernel("conv 3×3", 3.0, 1.0, 1.0),
+            halve: kernel("conv 3×3 halving", 3.0, 2.0, 1.0),
+            mix: kernel("conv 1×1", 1.0, 1.0, 1.0),
+            double: kernel("conv 2×2 doubling", 1.0, 1.0, 2.0),
         }
     }
 
@@ -180,6 +183,7 @@ impl Loaded {
             weights.blocks,
         );
         pass.run_groups(kernel, &buffers, &[], groups);
+        pass.worked(self.network.multiplications_of(number, size));
     }
 }
 
