@@ -146,7 +146,8 @@ impl Device {
         self.kind
     }
 
-    /// Samples uploaded so far by all pictures together, in bytes, without the padding of rows.
+    /// Bytes that crossed over so far: samples without the padding of rows, vectors, and the numbers of those who make
+    /// pictures.
     pub fn uploaded(&self) -> u64 {
         self.uploaded.load(Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
-//! Pictures between two others, made from the vectors that the decoder met on its way.
+//! Pictures between two others, and the one that is likely to follow them, made from the vectors that the decoder met on
+//! its way.
 //!
 //! The steps, each a kernel of its own: the decoder's blocks are laid out by cells ([`crate::fill`]), single ones outvoted
 //! ([`crate::median`]), the rest evened out ([`crate::smooth`]); each block of the new picture takes, of the vectors around
@@ -39,17 +40,70 @@ impl Motion {
     }
 }
 
-/// Two neighbouring pictures and what is known of motion on each.
-#[derive(Clone, Copy, Debug)]
-pub struct Pair<'a> {
+/// Two neighbouring pictures and what is known of motion on each: in the CPU's memory, or in a device's
+/// ([`crate::maker::Pair`]).
+#[derive(Debug)]
+pub struct Pair<'a, S = Planes, M = Motion> {
     /// The picture before.
-    pub earlier: &'a Picture<Planes>,
+    pub earlier: &'a Picture<S>,
     /// The picture after.
-    pub later: &'a Picture<Planes>,
+    pub later: &'a Picture<S>,
     /// Motion that led to the earlier picture; none at the start, or after a loss.
-    pub before: Option<&'a Motion>,
+    pub before: Option<&'a M>,
     /// Motion that led from the earlier picture to the later one.
-    pub motion: &'a Motion,
+    pub motion: &'a M,
+}
+
+impl<S, M> Clone for Pair<'_, S, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, M> Copy for Pair<'_, S, M> {}
+
+impl<'a, S, M> Pair<'a, S, M> {
+    pub(crate) fn nearer(&self, split: Split) -> &'a Picture<S> {
+        if split.later() * 2 > Split::WHOLE {
+            self.later
+        } else {
+            self.earlier
+        }
+    }
+
+    /// What is to be done before anyone has looked at a sample. `fits`: motion that says something about pictures of this
+    /// size, which both have where `sizes` are equal.
+    pub(crate) fn plan(
+        &self,
+        sizes: [(u32, u32); 2],
+        split: Split,
+        rung: Rung,
+        fits: impl Fn(&M) -> bool,
+    ) -> Plan<'a, M> {
+        let beyond = split.later() > Split::WHOLE;
+        let asked = rung == Rung::Hold || (beyond && rung == Rung::Blend);
+        if asked || split.later() == 0 || split.later() == Split::WHOLE {
+            return Plan::Hold(None);
+        }
+        if sizes[0] != sizes[1] {
+            return Plan::Hold(Some(Held::Resized));
+        }
+        // A picture without vectors (a key picture) is likely to go on as the one before it did.
+        let before = self.before.filter(|motion| fits(motion));
+        let motion = Some(self.motion).filter(|motion| fits(motion)).or(before);
+        match motion {
+            Some(motion) if rung == Rung::Vectors => Plan::Along { before, motion },
+            _ if beyond => Plan::Hold(Some(Held::Unled)),
+            _ => Plan::Blend,
+        }
+    }
+}
+
+/// How a pair is gone about.
+pub(crate) enum Plan<'a, M> {
+    Hold(Option<Held>),
+    Blend,
+    Along { before: Option<&'a M>, motion: &'a M },
 }
 
 /// How a picture is made, best first: the steps of the ladder down which a late one goes.
@@ -72,6 +126,8 @@ pub enum Held {
     Cut,
     /// The pictures differ in size.
     Resized,
+    /// No motion is known that would lead on from the last picture.
+    Unled,
 }
 
 /// A picture, and how it came about.
@@ -94,33 +150,30 @@ pub(crate) const CUT: f32 = 24.0;
 /// Makes the picture at `at`, 0 being the earlier and 1 the later, at most as well as `rung` says. At 0 and 1 it is that
 /// picture itself. Errors: planes that do not hold their picture.
 pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
-    let split = Split::new(at);
-    let size = (pair.earlier.width, pair.earlier.height);
-    let (earlier, later) = (sheets(pair.earlier)?, sheets(pair.later)?);
-    let held = |held| Made {
-        picture: nearer(pair, split).clone(),
-        rung: Rung::Hold,
-        held,
-    };
-    if rung == Rung::Hold || split.later() == 0 || split.later() == Split::WHOLE {
-        return Ok(held(None));
-    }
-    if size != (pair.later.width, pair.later.height) {
-        return Ok(held(Some(Held::Resized)));
-    }
-    let (earlier, later) = (earlier.each_ref().map(Padded::of), later.each_ref().map(Padded::of));
-    let scene = Scene {
-        earlier: &earlier,
-        later: &later,
-        split,
-    };
-    // A picture without vectors (a key picture) is likely to go on as the one before it did.
-    let fits = |motion: &&Motion| motion.size == size && motion.tells;
-    let before = pair.before.filter(fits);
-    let motion = Some(pair.motion).filter(fits).or(before);
-    let made = match (rung, motion) {
-        (Rung::Vectors, Some(motion)) => scene.along_vectors(before, motion, size),
-        _ => scene.blended(size),
+    make_at(pair, Split::new(at), rung)
+}
+
+/// Makes the picture that is likely to follow the later one after `by` intervals, 0..1: what moved from the earlier to the
+/// later one goes on as it did. The same steps, except that all content is the later picture's; vectors are still chosen by
+/// what they join in the two pictures that there are. Where there is nothing to go by, the later picture is held. Errors:
+/// planes that do not hold their picture.
+pub fn extrapolate(pair: Pair<'_>, by: f32, rung: Rung) -> Result<Made, PlanesError> {
+    make_at(pair, Split::beyond(by), rung)
+}
+
+fn make_at(pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, PlanesError> {
+    let [earlier, later] = [pair.earlier, pair.later];
+    let sizes @ [size, _] = [earlier, later].map(|picture| (picture.width, picture.height));
+    let (earlier, later) = (sheets(earlier)?, sheets(later)?);
+    let plan = pair.plan(sizes, split, rung, |motion| motion.size == size && motion.tells);
+    let padded = || [&earlier, &later].map(|sheets| sheets.each_ref().map(Padded::of));
+    let made = match plan {
+        Plan::Hold(why) => Err(why),
+        Plan::Blend => Scene { pair: &padded(), split }.blended(size).map_err(Some),
+        Plan::Along { before, motion } => {
+            let pair = &padded();
+            Scene { pair, split }.along_vectors(before, motion, size).map_err(Some)
+        }
     };
     Ok(match made {
         Ok((planes, rung)) => Made {
@@ -128,22 +181,18 @@ pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
             rung,
             held: None,
         },
-        Err(why) => held(Some(why)),
+        Err(held) => Made {
+            picture: pair.nearer(split).clone(),
+            rung: Rung::Hold,
+            held,
+        },
     })
-}
-
-fn nearer<'a>(pair: Pair<'a>, split: Split) -> &'a Picture<Planes> {
-    if split.later() * 2 > Split::WHOLE {
-        pair.later
-    } else {
-        pair.earlier
-    }
 }
 
 /// What all steps look at: both pictures' planes, and the time between them.
 struct Scene<'a> {
-    earlier: &'a [Padded; 3],
-    later: &'a [Padded; 3],
+    /// Earlier and later.
+    pair: &'a [[Padded; 3]; 2],
     split: Split,
 }
 
@@ -152,7 +201,7 @@ type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
 impl Scene<'_> {
     fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Outcome {
         let by_blocks = resize::reference(&motion.soft, Change::Halve);
-        let [luma_before, luma_after] = [&self.earlier[0], &self.later[0]];
+        let [luma_before, luma_after] = self.pair.each_ref().map(|planes| &planes[0]);
         let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
         let chosen = median::reference(&chosen);
         let fine = resize::reference(&chosen, Change::Double(motion.raw.columns, motion.raw.rows));
@@ -182,7 +231,7 @@ impl Scene<'_> {
 
     /// A plane's samples along both grids.
     fn ways(&self, plane: usize, chosen: &Grid, smoothed: &Grid) -> Ways<'_> {
-        let (earlier, later) = (&self.earlier[plane], &self.later[plane]);
+        let [earlier, later] = self.pair.each_ref().map(|planes| &planes[plane]);
         let along = |grid: &Grid| {
             [
                 warp::reference(earlier, grid, Side::Earlier, self.split),
@@ -204,7 +253,10 @@ impl Scene<'_> {
             let (columns, rows) = sizes[plane.min(1)];
             let mut made = Vec::with_capacity(columns as usize * rows as usize);
             for row in 0..rows as usize {
-                let [a, b] = [self.earlier, self.later].map(|side| side[plane].row(row, columns as usize));
+                let [a, b] = self
+                    .pair
+                    .each_ref()
+                    .map(|planes| planes[plane].row(row, columns as usize));
                 for (&a, &b) in a.iter().zip(b) {
                     if plane == 0 {
                         difference += u64::from(a.abs_diff(b));

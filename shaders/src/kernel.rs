@@ -24,20 +24,46 @@ impl Kernel {
     }
 }
 
+/// What making something cost the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Kernels that were started.
+    pub dispatches: u32,
+    /// Bytes that crossed over to the device: vectors, and the numbers that kernels are given.
+    pub bytes: u64,
+}
+
 /// Kernels and copies in the order in which the device is to run them, each after the one before it.
 pub(crate) struct Pass<'a> {
     gpu: &'a wgpu::Device,
+    queue: &'a wgpu::Queue,
     encoder: wgpu::CommandEncoder,
-    dispatches: u32,
+    cost: Cost,
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) fn begin(gpu: &'a wgpu::Device) -> Self {
+    pub(crate) fn begin(gpu: &'a wgpu::Device, queue: &'a wgpu::Queue) -> Self {
         Self {
             gpu,
+            queue,
             encoder: gpu.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()),
-            dispatches: 0,
+            cost: Cost::default(),
         }
+    }
+
+    /// Numbers that every invocation of a kernel is given.
+    pub(crate) fn uniform(&mut self, numbers: &[u32]) -> wgpu::Buffer {
+        self.cost.bytes += size_of_val(numbers) as u64;
+        uniform(self.gpu, self.queue, numbers)
+    }
+
+    /// A list that kernels read: some bytes, a multiple of four.
+    pub(crate) fn list(&mut self, bytes: &[u8]) -> wgpu::Buffer {
+        self.cost.bytes += bytes.len() as u64;
+        // An empty list still needs something to be bound.
+        let buffer = storage(self.gpu, bytes.len().max(16) as u64);
+        self.queue.write_buffer(&buffer, 0, bytes);
+        buffer
     }
 
     /// Runs a kernel, whose workgroups are 8 × 8, over so many columns and rows.
@@ -81,7 +107,7 @@ impl<'a> Pass<'a> {
         pass.set_pipeline(&kernel.pipeline);
         pass.set_bind_group(0, &group, &[]);
         pass.dispatch_workgroups(across, down, 1);
-        self.dispatches += 1;
+        self.cost.dispatches += 1;
     }
 
     /// Lays rows that begin `stride` bytes apart into a texture of one byte per texel.
@@ -96,9 +122,9 @@ impl<'a> Pass<'a> {
             .copy_buffer_to_texture(from, into.as_image_copy(), into.size());
     }
 
-    /// How many kernels it runs, and all of it.
-    pub(crate) fn finish(self) -> (u32, wgpu::CommandBuffer) {
-        (self.dispatches, self.encoder.finish())
+    /// What it costs, and all of it.
+    pub(crate) fn finish(self) -> (Cost, wgpu::CommandBuffer) {
+        (self.cost, self.encoder.finish())
     }
 }
 

@@ -4,8 +4,9 @@ use hearsight_core::media::{MotionField, Picture};
 
 use crate::device::{Device, DeviceError, Home};
 use crate::grid::{CELL, cells, covered, most_blocks, tells, vector_from_block};
-use crate::interpolate::{CUT, Rung};
-use crate::kernel::{Kernel, Pass, storage, uniform};
+use crate::interpolate::{self, CUT, Held, Plan, Rung, SAME};
+pub use crate::kernel::Cost;
+use crate::kernel::{Kernel, Pass, storage};
 use crate::split::Split;
 use crate::texture::{self, Texture};
 
@@ -20,25 +21,59 @@ pub struct Motion {
 }
 
 /// Two neighbouring pictures on the device, and what is known of motion on each.
-#[derive(Clone, Copy, Debug)]
-pub struct Pair<'a> {
-    /// The picture before.
-    pub earlier: &'a Picture<Texture>,
-    /// The picture after.
-    pub later: &'a Picture<Texture>,
-    /// Motion that led to the earlier picture; none at the start, or after a loss.
-    pub before: Option<&'a Motion>,
-    /// Motion that led from the earlier picture to the later one.
-    pub motion: &'a Motion,
+pub type Pair<'a> = interpolate::Pair<'a, Texture, Motion>;
+
+/// A picture on the device, what it cost, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The picture; under way.
+    pub picture: Picture<Texture>,
+    /// How it is made, unless the verdict is that it is held.
+    pub rung: Rung,
+    /// What it cost.
+    pub cost: Cost,
+    /// Whether it is held.
+    pub verdict: Verdict,
 }
 
-/// What making something cost the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Kernels that were started.
-    pub dispatches: u32,
-    /// Bytes that crossed over to the device.
-    pub bytes: u64,
+/// What is found over all of a pair: known at once, or by the device when it gets there.
+#[derive(Clone, Debug)]
+pub struct Verdict(Finding);
+
+#[derive(Clone, Debug)]
+enum Finding {
+    Known(Option<Held>),
+    /// What compare.wgsl finds over the whole picture, and what it is held against.
+    Pending {
+        sums: wgpu::Buffer,
+        cut: u32,
+        home: Home,
+    },
+}
+
+impl Verdict {
+    /// Why the picture is held, where that was not asked for. Waits for the device and reads eight bytes back, unless it was
+    /// known before.
+    pub fn read(&self, device: &Device) -> Result<Option<Held>, DeviceError> {
+        let (sums, cut, home) = match &self.0 {
+            Finding::Known(held) => return Ok(*held),
+            Finding::Pending { sums, cut, home } => (sums, *cut, *home),
+        };
+        device.owns("verdict", home)?;
+        let found = texture::read_buffer(device, sums)?;
+        let found: Vec<u32> = found
+            .as_chunks()
+            .0
+            .iter()
+            .map(|word| u32::from_le_bytes(*word))
+            .collect();
+        Ok(match found[..] {
+            // As blend.wgsl judges it.
+            [_, still] if still <= SAME => Some(Held::Repeated),
+            [least, _] if least > cut => Some(Held::Cut),
+            _ => None,
+        })
+    }
 }
 
 /// The kernels, compiled for one device. Holds no picture: it may be used from any thread, for any size.
@@ -106,13 +141,13 @@ impl Maker {
         let (columns, rows) = cells(size);
         let blocks = blocks_of(field, columns, rows);
         let ((raw, soft, cost), _) = device.submit(|gpu, queue| {
+            let mut pass = Pass::begin(gpu, queue);
             let grid = || storage(gpu, (columns * rows * 4) as u64);
             let (owner, raw, voted, along, soft) = (grid(), grid(), grid(), grid(), grid());
             let (columns, rows) = (columns as u32, rows as u32);
             let count = (blocks.len() / 16) as u32;
-            let listed = list(gpu, queue, &blocks);
-            let shape = uniform(gpu, queue, &[columns, rows, count, 0]);
-            let mut pass = Pass::begin(gpu);
+            let listed = pass.list(&blocks);
+            let shape = pass.uniform(&[columns, rows, count, 0]);
             // Runs in rows of 64 × 64: a row of groups has its limit too.
             let groups = (count.div_ceil(64).clamp(1, 64), count.div_ceil(64 * 64).max(1));
             pass.run_groups(&self.claim, &[(0, &shape), (1, &listed), (2, &owner)], &[], groups);
@@ -126,9 +161,8 @@ impl Maker {
             pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
             pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
             pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
-            let (dispatches, commands) = pass.finish();
-            let bytes = blocks.len() as u64;
-            ((raw, soft, Cost { dispatches, bytes }), Some(commands))
+            let (cost, commands) = pass.finish();
+            ((raw, soft, cost), Some(commands))
         })?;
         device.count_upload(cost.bytes);
         let motion = Motion {
@@ -141,15 +175,19 @@ impl Maker {
         Ok((motion, cost))
     }
 
-    /// Makes the picture at `at`, 0 being the earlier and 1 the later; under way on return. What [`crate::interpolate::make`]
-    /// holds is held here too, by the device itself. `Hold`, the ends, and pictures that differ in size cost nothing.
-    pub fn make(
-        &self,
-        device: &Device,
-        pair: Pair<'_>,
-        at: f32,
-        rung: Rung,
-    ) -> Result<(Picture<Texture>, Cost), DeviceError> {
+    /// Makes the picture at `at`, 0 being the earlier and 1 the later; under way on return. What [`interpolate::make`] holds
+    /// is held here too, by the device itself. What is held before it has looked costs nothing.
+    pub fn make(&self, device: &Device, pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, DeviceError> {
+        self.make_at(device, pair, Split::new(at), rung)
+    }
+
+    /// Makes the picture that is likely to follow the later one after `by` intervals, 0..1, as [`interpolate::extrapolate`]
+    /// does; under way on return.
+    pub fn extrapolate(&self, device: &Device, pair: Pair<'_>, by: f32, rung: Rung) -> Result<Made, DeviceError> {
+        self.make_at(device, pair, Split::beyond(by), rung)
+    }
+
+    fn make_at(&self, device: &Device, pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, DeviceError> {
         device.owns("kernel", self.home)?;
         for picture in [pair.earlier, pair.later] {
             device.owns("picture", picture.pixels.home)?;
@@ -157,37 +195,41 @@ impl Maker {
         for motion in [Some(pair.motion), pair.before].into_iter().flatten() {
             device.owns("motion", motion.home)?;
         }
-        let split = Split::new(at);
         // The memory's own size: the fields of a picture are anyone's to write.
-        let (size, other) = (pair.earlier.pixels.size(), pair.later.pixels.size());
-        if rung == Rung::Hold || split.later() == 0 || split.later() == Split::WHOLE || size != other {
-            let nearer = if split.later() * 2 > Split::WHOLE {
-                pair.later
-            } else {
-                pair.earlier
-            };
-            return Ok((nearer.clone(), Cost::default()));
-        }
-        let fits = |motion: &&Motion| motion.size == size && motion.tells && rung == Rung::Vectors;
-        let before = pair.before.filter(fits);
-        let motion = Some(pair.motion).filter(fits).or(before);
-        let (made, _) = device.submit(|gpu, queue| {
+        let sizes @ [size, _] = [pair.earlier, pair.later].map(|picture| picture.pixels.size());
+        let plan = pair.plan(sizes, split, rung, |motion| motion.size == size && motion.tells);
+        let (rung, motion, before) = match plan {
+            Plan::Hold(held) => {
+                return Ok(Made {
+                    picture: pair.nearer(split).clone(),
+                    rung: Rung::Hold,
+                    cost: Cost::default(),
+                    verdict: Verdict(Finding::Known(held)),
+                });
+            }
+            Plan::Blend => (Rung::Blend, None, None),
+            Plan::Along { before, motion } => (Rung::Vectors, Some(motion), before),
+        };
+        let ((picture, verdict, cost), _) = device.submit(|gpu, queue| {
             let scene = Scene {
                 maker: self,
                 gpu,
-                queue,
                 pair: [&pair.earlier.pixels, &pair.later.pixels],
                 size,
                 split: split.later() as u32,
             };
-            let ([y, u, v], dispatches, commands) = scene.record(motion, before);
-            let home = self.home;
-            let pixels = Texture { y, u, v, home };
-            let (width, height) = size;
-            let picture = Picture { width, height, pixels };
-            ((picture, Cost { dispatches, bytes: 0 }), Some(commands))
+            let mut pass = Pass::begin(gpu, queue);
+            let (picture, verdict) = scene.record(&mut pass, motion, before);
+            let (cost, commands) = pass.finish();
+            ((picture, verdict, cost), Some(commands))
         })?;
-        Ok(made)
+        device.count_upload(cost.bytes);
+        Ok(Made {
+            picture,
+            rung,
+            cost,
+            verdict,
+        })
     }
 }
 
@@ -195,7 +237,6 @@ impl Maker {
 struct Scene<'a> {
     maker: &'a Maker,
     gpu: &'a wgpu::Device,
-    queue: &'a wgpu::Queue,
     pair: [&'a Texture; 2],
     size: (u32, u32),
     split: u32,
@@ -220,30 +261,38 @@ struct Mixing {
 impl Scene<'_> {
     fn record(
         &self,
+        pass: &mut Pass<'_>,
         motion: Option<&Motion>,
         before: Option<&Motion>,
-    ) -> ([wgpu::Texture; 3], u32, wgpu::CommandBuffer) {
-        let mut pass = Pass::begin(self.gpu);
+    ) -> (Picture<Texture>, Verdict) {
         // Without vectors everything stands still, which is a blend.
         let rest = self.room(self.cells(), 4);
         let [raw, soft] = motion.map_or([&rest, &rest], |motion| [&motion.raw, &motion.soft]);
-        let grids = self.choose(&mut pass, raw, soft);
-        let mixing = self.weigh(
-            &mut pass,
-            &grids,
-            before.map_or(&rest, |before| &before.soft),
-            before.is_some(),
-        );
-        let y = self.mix(&mut pass, &mixing, self.pair.map(|picture| &picture.y), self.cells());
+        let grids = self.choose(pass, raw, soft);
+        let past = before.map_or(&rest, |before| &before.soft);
+        let mixing = self.weigh(pass, &grids, past, before.is_some());
+        let y = self.mix(pass, &mixing, self.pair.map(|picture| &picture.y), self.cells());
         let [u, v] = [0, 1].map(|plane| {
             let planes = self
                 .pair
                 .map(|picture| if plane == 0 { &picture.u } else { &picture.v });
-            self.warp(&mut pass, &grids.chroma, planes, self.blocks(), &mixing.ways);
-            self.mix(&mut pass, &mixing, planes, self.blocks())
+            self.warp(pass, &grids.chroma, planes, self.blocks(), &mixing.ways);
+            self.mix(pass, &mixing, planes, self.blocks())
         });
-        let (dispatches, commands) = pass.finish();
-        ([y, u, v], dispatches, commands)
+        let home = self.maker.home;
+        let pixels = Texture { y, u, v, home };
+        let (width, height) = self.size;
+        let verdict = Verdict(Finding::Pending {
+            sums: mixing.verdict,
+            cut: self.cut(),
+            home,
+        });
+        (Picture { width, height, pixels }, verdict)
+    }
+
+    /// The sum of the least differences above which the scene was cut.
+    fn cut(&self) -> u32 {
+        (CUT * self.size.0 as f32 * self.size.1 as f32) as u32
     }
 
     fn cells(&self) -> Size {
@@ -261,10 +310,6 @@ impl Scene<'_> {
         storage(self.gpu, u64::from(columns) * u64::from(rows) * bytes)
     }
 
-    fn shape(&self, numbers: &[u32]) -> wgpu::Buffer {
-        uniform(self.gpu, self.queue, numbers)
-    }
-
     fn choose(&self, pass: &mut Pass<'_>, raw: &wgpu::Buffer, soft: &wgpu::Buffer) -> Grids {
         let ((columns, rows), (wide, high)) = (self.cells(), self.blocks());
         let maker = self.maker;
@@ -272,16 +317,16 @@ impl Scene<'_> {
             std::array::from_fn(|_| self.room((wide, high), 4));
         let fine = self.room((columns, rows), 4);
         let luma = self.pair.map(|picture| &picture.y);
-        let halve = self.shape(&[wide, high, columns, rows]);
+        let halve = pass.uniform(&[wide, high, columns, rows]);
         let buffers = [(0, &halve), (1, soft), (2, &by_blocks)];
         pass.run(&maker.halve, &buffers, &[], (wide, high));
-        let choose = self.shape(&[wide, high, self.split, columns, rows, 0, 0, 0]);
+        let choose = pass.uniform(&[wide, high, self.split, columns, rows, 0, 0, 0]);
         let buffers = [(0, &choose), (1, raw), (2, &by_blocks), (3, &taken)];
         pass.run(&maker.choose, &buffers, &[(4, luma[0]), (5, luma[1])], (wide, high));
-        let same = self.shape(&[wide, high, wide, high]);
+        let same = pass.uniform(&[wide, high, wide, high]);
         let buffers = [(0, &same), (1, &taken), (2, &chosen)];
         pass.run(&maker.median, &buffers, &[], (wide, high));
-        let double = self.shape(&[columns, rows, wide, high]);
+        let double = pass.uniform(&[columns, rows, wide, high]);
         let buffers = [(0, &double), (1, &chosen), (2, &fine)];
         pass.run(&maker.double, &buffers, &[], (columns, rows));
         for (from, to) in [(&chosen, &chroma_chosen), (&by_blocks, &chroma_soft)] {
@@ -300,7 +345,7 @@ impl Scene<'_> {
         let [ways, sums, weights] = [64, 16, 16].map(|bytes| self.room((columns, rows), bytes));
         let verdict = storage(self.gpu, 8);
         self.warp(pass, &grids.luma, luma, (columns, rows), &ways);
-        let shape = self.shape(&[columns, rows, self.split, u32::from(past_known)]);
+        let shape = pass.uniform(&[columns, rows, self.split, u32::from(past_known)]);
         let buffers = [(0, &shape), (1, &ways), (2, fine), (3, &sums), (4, &verdict)];
         pass.run(
             &self.maker.sum,
@@ -322,7 +367,7 @@ impl Scene<'_> {
         (columns, rows): Size,
         ways: &wgpu::Buffer,
     ) {
-        let shape = self.shape(&[columns, rows, self.split, 0]);
+        let shape = pass.uniform(&[columns, rows, self.split, 0]);
         let buffers = [(0, &shape), (1, chosen), (2, smoothed), (3, ways)];
         pass.run(
             &self.maker.warp,
@@ -343,10 +388,10 @@ impl Scene<'_> {
         // Rows of a copy to a texture lie a multiple of 256 bytes apart.
         let stride = columns.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT / CELL as u32);
         let made = self.room((stride, rows), (CELL * CELL) as u64);
-        let cut = (CUT * self.size.0 as f32 * self.size.1 as f32) as u32;
+        let cut = self.cut();
         let weighed = self.cells();
         let covered = if weighed == (columns, rows) { 1 } else { 2 };
-        let shape = self.shape(&[columns, rows, self.split, stride, weighed.0, weighed.1, covered, cut]);
+        let shape = pass.uniform(&[columns, rows, self.split, stride, weighed.0, weighed.1, covered, cut]);
         let buffers = [
             (0, &shape),
             (1, &mixing.ways),
@@ -384,11 +429,4 @@ fn blocks_of(field: &MotionField, columns: usize, rows: usize) -> Vec<u8> {
         }
     }
     bytes
-}
-
-fn list(gpu: &wgpu::Device, queue: &wgpu::Queue, bytes: &[u8]) -> wgpu::Buffer {
-    // An empty field still needs something to be bound.
-    let buffer = storage(gpu, bytes.len().max(16) as u64);
-    queue.write_buffer(&buffer, 0, bytes);
-    buffer
 }

@@ -49,14 +49,14 @@ pub(crate) fn measure(notes: &mut Map<String, Value>) -> Result<OnDevice> {
         motion: &motion,
     };
     // The first one pays for what drivers put off.
-    let (first, made) = maker.make(&device, pair, 0.5, Rung::Vectors)?;
-    first.pixels.read(&device)?;
+    let made = maker.make(&device, pair, 0.5, Rung::Vectors)?;
+    made.picture.pixels.read(&device)?;
     let ms = time(&device, &maker, pair, &field)?;
     println!(
         "{}: {ms:.2} ms per made picture of 1920×1080, {} + {} dispatches, {bytes} bytes up per received picture",
         device.name(),
         laid.dispatches,
-        made.dispatches
+        made.cost.dispatches
     );
     let gpu_ms = match device.kind() {
         Kind::Hardware => json!({ "vectors": ms, "full": null }),
@@ -69,7 +69,7 @@ pub(crate) fn measure(notes: &mut Map<String, Value>) -> Result<OnDevice> {
     Ok(OnDevice {
         adapter: Some(device.name().to_owned()),
         gpu_ms,
-        dispatches: Some(laid.dispatches + made.dispatches),
+        dispatches: Some(laid.dispatches + made.cost.dispatches),
         bytes: Some(bytes),
     })
 }
@@ -85,7 +85,7 @@ fn time(device: &Device, maker: &Maker, pair: Pair<'_>, field: &MotionField) -> 
             motion: &motion,
             ..pair
         };
-        last = Some(maker.make(device, pair, 0.5, Rung::Vectors)?.0);
+        last = Some(maker.make(device, pair, 0.5, Rung::Vectors)?.picture);
     }
     if let Some(picture) = last {
         picture.pixels.read(device)?;
