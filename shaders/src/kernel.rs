@@ -254,6 +254,13 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// How many bytes of what the last kernel was given it leaves alone.
+    pub(crate) fn spared(&mut self, bytes: u64) {
+        if let Some(last) = self.stamps.as_mut().and_then(|stamps| stamps.steps.last_mut()) {
+            last.bytes = last.bytes.saturating_sub(bytes);
+        }
+    }
+
     /// What it costs, and all of it.
     pub(crate) fn finish(mut self) -> Recorded {
         let timed = self.stamps.map(|stamps| {

@@ -24,6 +24,7 @@ pub mod maker;
 pub mod measure;
 pub mod median;
 pub mod network;
+pub mod packed;
 pub mod padded;
 mod planes;
 pub mod recipe;

@@ -125,12 +125,12 @@ impl Maker {
         let home = device.home();
         device.attempt(|device, queue| {
             let network = Loaded::new(device, queue, network, precision);
-            let in_halves = |text: &str| {
+            let in_numbers = |precision: Precision, text: &str| {
                 let source = wgpu::ShaderSource::Wgsl(precision.source(text).into());
                 device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source })
             };
-            let features = in_halves(include_str!("features.wgsl"));
-            let residual = in_halves(include_str!("residual.wgsl"));
+            let features = in_numbers(precision, include_str!("features.wgsl"));
+            let residual = in_numbers(precision.of_answer(), include_str!("residual.wgsl"));
             let fill = device.create_shader_module(wgpu::include_wgsl!("fill.wgsl"));
             let median = device.create_shader_module(wgpu::include_wgsl!("median.wgsl"));
             let smooth = device.create_shader_module(wgpu::include_wgsl!("smooth.wgsl"));

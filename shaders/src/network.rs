@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use crate::conv::{self, Ordered, Tensor};
 use crate::features::CHANNELS;
+use crate::packed;
 
 /// Channels of the answer: of each cell 16 of luma, row by row, then 4 of blue-difference and 4 of red-difference chroma.
 pub const ANSWER: usize = 24;
@@ -230,13 +231,31 @@ impl Network {
 pub struct Ready {
     network: Network,
     layers: Vec<Ordered>,
+    /// Where tensors are to be what 8 bits hold of them: of each, what 1 stands for.
+    scales: Option<Vec<f32>>,
 }
 
 impl Ready {
     /// Puts the weights in the order in which they are used.
     pub fn new(network: Network) -> Self {
         let layers = network.layers.iter().map(Ordered::new).collect();
-        Self { network, layers }
+        Self {
+            network,
+            layers,
+            scales: None,
+        }
+    }
+
+    /// The same, as it is in 8 bits ([`crate::packed`]): for comparison, as the CPU gains nothing by it.
+    pub fn packed(network: Network) -> Self {
+        let ordered = |layer: &Layer| Ordered::new(&packed::rounded_layer(layer));
+        let layers = network.layers.iter().map(ordered).collect();
+        let scales = Some(packed::scales(&network));
+        Self {
+            network,
+            layers,
+            scales,
+        }
     }
 
     /// The network that is built in: made ready once.
@@ -254,8 +273,14 @@ impl Ready {
     }
 
     /// Its answer to tensor 0, which must have as many channels as it reads. Keeps no tensor longer than it is read.
-    pub fn answer(&self, features: Tensor) -> Tensor {
+    pub fn answer(&self, mut features: Tensor) -> Tensor {
         let size = (features.columns, features.rows);
+        let round = |tensor: &mut Tensor, number: usize| match &self.scales {
+            // The answer itself stays as it is.
+            Some(scales) if number < self.layers.len() => packed::reference(tensor, scales[number]),
+            _ => (),
+        };
+        round(&mut features, 0);
         let mut tensors = vec![Some(features)];
         for (number, (layer, ordered)) in self.network.layers.iter().zip(&self.layers).enumerate() {
             let (columns, rows) = self.network.size(number + 1, size);
@@ -264,6 +289,7 @@ impl Ready {
             if let Some(from) = &tensors[layer.from] {
                 conv::reference(ordered, from, add, &mut made);
             }
+            round(&mut made, number + 1);
             for read in [Some(layer.from), layer.add].into_iter().flatten() {
                 if self.network.last_reader(read) == Some(number) {
                     tensors[read] = None;

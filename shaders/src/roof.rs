@@ -25,6 +25,8 @@ pub fn measure(device: &Device, precision: Precision) -> Result<Roof, DeviceErro
     if !device.has_time_stamps() {
         return Err(DeviceError::Refused("it has no time stamps".into()));
     }
+    // Products of whole numbers are measured against those of floats.
+    let precision = precision.of_answer();
     // A processor is done with little; a graphics processor hardly begins.
     let (turns, groups) = match device.kind() {
         Kind::Hardware => (256, 8192),

@@ -3,10 +3,14 @@
 use hearsight_core::media::Picture;
 
 use super::{Finding, Maker, Motion, Verdict};
+use crate::features::CHANNELS;
 use crate::grid::{CELL, cells};
 use crate::interpolate::{CUT, Rung};
 use crate::kernel::{Pass, storage};
 use crate::texture::{self, Texture};
+
+/// Slices of four channels in what the network looks at.
+const SLICES: u64 = CHANNELS as u64 / 4;
 
 /// Cells in a row and rows of them, for a kernel.
 type Size = (u32, u32);
@@ -225,8 +229,10 @@ impl<'a> Scene<'a> {
         let (maker, cells @ (columns, rows)) = (self.maker, self.cells());
         let size = (columns as usize, rows as usize);
         let features = pass.room(maker.network.bytes(0, size));
-        // The slices of a plane's samples, four of luma and one of each chroma.
+        // Each kernel writes its own slices: of a plane's samples as made and along six ways, four of luma and one of each
+        // chroma.
         let slices = [0, 4, 5];
+        let others = |written: u64| features.size() * (SLICES - written) / SLICES;
         for (plane, slice) in planes.iter().zip(slices) {
             let shape = pass.uniform(&[columns, rows, plane.stride, slice, self.split, plane.cells.0, 0, 0]);
             let buffers = [(0, &shape), (1, &plane.made), (2, &plane.ways), (3, &features)];
@@ -235,11 +241,13 @@ impl<'a> Scene<'a> {
                 0 => pass.run(&maker.look_at_luma, &buffers, &textures, (columns, 4 * rows)),
                 _ => pass.run(&maker.look_at_chroma, &buffers, &textures, cells),
             }
+            pass.spared(others(if slice == 0 { 28 } else { 7 }));
         }
         let shape = pass.uniform(&[columns, rows, 0, 0, self.split, 0, 0, 0]);
         let [fine, soft] = &grids.luma;
         let buffers = [(0, &shape), (3, &features), (6, &mixing.weights), (7, fine), (8, soft)];
         pass.run(&maker.look_at_motion, &buffers, &[], cells);
+        pass.spared(others(4));
         let answer = maker.network.answer(pass, features, size);
         for (plane, slice) in planes.iter().zip(slices) {
             let shape = pass.uniform(&[columns, rows, plane.stride, slice, self.cut(), 0, 0, 0]);

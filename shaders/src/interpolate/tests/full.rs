@@ -20,9 +20,12 @@ fn the_device_corrects_as_the_reference_does() {
         return;
     };
     let network = drawn_network(5);
-    let ready = Ready::new(network.clone());
-    let halves = device.has_half().then_some(Precision::F16);
-    for precision in [Some(Precision::F32), halves].into_iter().flatten() {
+    for precision in Precision::ALL {
+        let ready = match precision {
+            Precision::F16 if !device.has_half() => continue,
+            Precision::Int8 => Ready::packed(network.clone()),
+            _ => Ready::new(network.clone()),
+        };
         let maker = Maker::of(&device, &network, precision).unwrap();
         for (seed, size) in (0..).zip([(96, 64), (97, 61), (131, 75), (34, 17), (5, 3), (1, 1)]) {
             let mut random = fastrand::Rng::with_seed(seed);
