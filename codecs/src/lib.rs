@@ -11,6 +11,7 @@ pub mod hearing;
 mod libav;
 pub mod measure;
 pub mod opus;
+pub mod quality;
 pub mod resample;
 #[cfg(test)]
 mod scenes;

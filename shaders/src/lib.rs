@@ -17,6 +17,7 @@ mod device;
 pub mod fill;
 pub mod grid;
 pub mod interpolate;
+pub mod interval;
 mod kernel;
 pub mod maker;
 pub mod median;

@@ -22,6 +22,8 @@ const FORMATS: &str = "mov,matroska,mpegts,h264,avi,flv,mpeg,nut,mxf,asf";
 const MOST_FAILURES: u32 = 256;
 /// Containers that count in ticks as coarse as this round the places of pictures.
 const COARSE: Span = Span::from_micros(500);
+/// More ticks a second than this, players miscount.
+const FINEST: i32 = 10_000_000;
 /// Of pictures whose container knows nothing else.
 const RATE: Rate = Rate {
     pictures: 25,
@@ -102,6 +104,18 @@ impl Reader {
             units: 0,
             damaged: 0,
         })
+    }
+
+    /// The grain of times that fits the file's own, each split `parts` times, in seconds as a fraction.
+    pub fn tick(&self, parts: u32) -> (i32, i32) {
+        let coarse = times::media_from_ticks(1, self.tick) - MediaTime::ZERO >= COARSE;
+        let finer = i32::try_from(parts)
+            .ok()
+            .and_then(|parts| self.tick.1.checked_mul(parts));
+        match finer.filter(|finer| !coarse && *finer <= FINEST && self.tick.0 > 0) {
+            Some(finer) => (self.tick.0, finer),
+            None => self.pictures.rate.times(parts).unwrap_or(self.pictures.rate).tick(),
+        }
     }
 
     /// What the file says of its pictures.

@@ -28,6 +28,8 @@ pub struct WriterConfig {
     pub height: u32,
     /// Pictures per second, on average.
     pub rate: Rate,
+    /// The grain of their times, in seconds as a fraction.
+    pub tick: (i32, i32),
     /// x264's constant rate factor, 0 (lossless) to 51; 18 is hard to tell from the original.
     pub crf: u8,
     /// One of x264's presets, from `ultrafast` to `placebo`.
@@ -78,7 +80,7 @@ impl Writer {
             return Err(ContainerError::Ending);
         }
         let mut output = format::output(&address(path)?).map_err(refused)?;
-        let tick = Rational::from(config.rate.tick());
+        let tick = Rational::from(config.tick);
         let pictures = reader.input.stream(reader.video).ok_or(ContainerError::NoPictures)?;
         let headers = output.format().flags().contains(Flags::GLOBAL_HEADER);
         let encoder = open_encoder(config, &pictures, tick, headers)?;

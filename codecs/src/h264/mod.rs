@@ -7,4 +7,4 @@ mod nal;
 mod tests;
 
 pub use decoder::{Config, Decoder, OpenError};
-pub use nal::is_key;
+pub use nal::{is_key, is_predicted};
