@@ -3,6 +3,7 @@
 mod decoder;
 mod motion;
 mod nal;
+mod references;
 #[cfg(test)]
 mod tests;
 

@@ -34,6 +34,14 @@ pub fn is_predicted(unit: &[u8]) -> bool {
     slices(unit).any(|slice| !matches!(slice_type(slice), Some(2 | 4 | 7 | 9)))
 }
 
+/// Whether later units may refer to this one: `nal_ref_idc` (section 7.4.1) of its first slice.
+pub(crate) fn is_reference(unit: &[u8]) -> bool {
+    let slice = unit
+        .windows(4)
+        .find(|window| window[..3] == [0, 0, 1] && matches!(window[3] & 0x1f, 1 | 2 | 5));
+    slice.is_some_and(|slice| slice[3] & 0x60 != 0)
+}
+
 /// What follows the header byte of each slice in `unit` that says how it is coded.
 fn slices(unit: &[u8]) -> impl Iterator<Item = &[u8]> {
     let starts = unit.windows(4).enumerate();
@@ -85,6 +93,12 @@ mod tests {
             assert_eq!(is_predicted(&[0, 0, 1, 0x41, bits, 0x80]), predicted, "{bits:b}");
         }
         assert!(!is_predicted(&[0, 0, 1, 0x67, 0xff]), "no slice");
+    }
+
+    #[test]
+    fn a_unit_is_a_reference_when_its_slices_are() {
+        assert!(is_reference(&[0, 0, 1, 0x09, 0xf0, 0, 0, 1, 0x41, 0x80]));
+        assert!(!is_reference(&[0, 0, 1, 0x67, 0xff, 0, 0, 1, 0x01, 0x80]));
     }
 
     /// The same by the letter of Annex B: every place is looked at.
