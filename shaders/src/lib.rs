@@ -19,6 +19,7 @@ pub mod features;
 pub mod fill;
 pub mod grid;
 pub mod interpolate;
+pub mod interval;
 mod kernel;
 pub mod maker;
 pub mod measure;

@@ -7,7 +7,6 @@
 mod device;
 mod material;
 mod methods;
-mod quality;
 mod rendered;
 mod stills;
 
@@ -16,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use hearsight_codecs::quality;
 use hearsight_shaders::network::Ready;
 use hearsight_tests::rig::{commit, machine};
 use serde_json::{Map, Value, json};

@@ -7,7 +7,7 @@ use hearsight_tests::rig::artefacts;
 
 use crate::material::{self, Clip, Kind};
 use crate::methods::{Method, Rebuilt};
-use crate::quality::psnr;
+use hearsight_codecs::quality::psnr;
 
 /// Pictures in a row.
 const ACROSS: usize = 3;
