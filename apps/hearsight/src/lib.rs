@@ -20,6 +20,7 @@ pub mod session;
 pub mod tape;
 pub mod telemetry;
 pub mod terminal;
+pub mod view;
 pub mod watch;
 pub mod webhook;
 pub mod wire;

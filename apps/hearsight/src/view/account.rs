@@ -75,7 +75,7 @@ impl Totals {
 }
 
 /// The name of a rung on the wire and in metrics.
-pub const fn name(rung: Rung) -> &'static str {
+pub(super) const fn name(rung: Rung) -> &'static str {
     match rung {
         Rung::Vectors => "vectors",
         Rung::Blend => "blend",

@@ -118,6 +118,7 @@ pub struct Viewing {
     pub smooth: Box<dyn Engine<In = Decoded, Out = Shown>>,
     pub encode: Box<dyn Engine<In = Shown, Out = Packet>>,
     pub account: Box<dyn Stage<In = Shown, Out = Counts>>,
+    pub screen: Screen,
 }
 
 impl Viewing {
@@ -128,6 +129,7 @@ impl Viewing {
             smooth: Box::new(Smooth::new(style, hand, screen.clone(), effort.clone())),
             encode: Box::new(Coder::new(style.bitrate, screen.clone(), effort)),
             account: Box::new(Account::new(totals.clone())),
+            screen: screen.clone(),
         }
     }
 }
