@@ -29,14 +29,18 @@ use crate::serve::{
 use crate::session::{Sessions, Told};
 use crate::tape::Recorder;
 use crate::telemetry::Telemetry;
+use crate::watch::{Screens, View};
 use crate::webhook::{Backoff, BadSecret, Target, Webhooks};
 
-/// Connections over which one session's page, offer and goodbye may come, and some to spare; readers of events come on top.
+/// Connections over which one session's or viewer's page, offer and goodbye may come, and some to spare; readers of events come on top.
 const CONNECTIONS_PER_SESSION: usize = 8;
 /// How long before the end of their session clients are told of it.
 const WARNING: Duration = Duration::from_secs(1);
 /// How long sessions that were told to end may take: the host takes them down after five seconds.
 const FAREWELL: Duration = Duration::from_secs(6);
+
+/// What of a session can be watched.
+const VIEWS: &[View] = &[View::Received];
 
 /// The longest file of one secret that is read.
 const MAX_SECRET: u64 = 4096;
@@ -175,7 +179,8 @@ pub async fn start(config: &Config, stop: watch::Receiver<Stop>) -> Result<Serve
         https: config.listen.https,
         certificate: Certificate::from(&config.listen),
         public_address: config.listen.public_address,
-        max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION + config.events.readers,
+        max_connections: (config.limits.sessions + config.limits.viewers) * CONNECTIONS_PER_SESSION
+            + config.events.readers,
     };
     let (down, go_down) = oneshot::channel::<()>();
     let go_down = async {
@@ -280,6 +285,7 @@ fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<
         kit.recogniser(),
         Box::new(move || rooms.rooms()),
         told.clone(),
+        Screens::new(VIEWS),
         tape.map(|tape| (tape, threads(config))),
     ))
 }
@@ -288,6 +294,7 @@ fn ingest(config: &Config, clock: Clock) -> Result<Ingest, StartError> {
     let mut media = ingest::Config::new(config.listen.udp);
     media.public_address = config.listen.public_address;
     media.max_sessions = config.limits.sessions;
+    media.max_viewers = config.limits.viewers;
     media.connect_timeout = Span::from_duration(config.limits.connect);
     media.reorder = budget::JITTER_WAIT;
     let address = config.listen.udp;
@@ -314,6 +321,8 @@ pub fn rules(config: &Config) -> Result<Rules, StartError> {
         limits: Limits {
             sessions_per_user: limits.sessions_per_user,
             sessions_per_address: limits.sessions_per_address,
+            viewers_per_user: limits.viewers_per_user,
+            viewers_per_address: limits.viewers_per_address,
             offers_per_minute: limits.offers_per_minute,
             connections_per_address: limits.connections_per_address,
         },

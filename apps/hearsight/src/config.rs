@@ -89,6 +89,12 @@ pub struct Limits {
     pub sessions_per_user: Option<NonZeroUsize>,
     /// Sessions at a time from one address; none: no limit of its own.
     pub sessions_per_address: Option<NonZeroUsize>,
+    /// Viewers at a time.
+    pub viewers: usize,
+    /// Viewers at a time of one user; none: no limit of its own.
+    pub viewers_per_user: Option<NonZeroUsize>,
+    /// Viewers at a time from one address; none: no limit of its own.
+    pub viewers_per_address: Option<NonZeroUsize>,
     /// Offers in a minute from one address; none: any number.
     pub offers_per_minute: Option<NonZeroUsize>,
     /// HTTP connections at a time from one address; none: no limit of its own.
@@ -220,8 +226,10 @@ pub enum Command {
     Token {
         /// Whose token.
         user: String,
-        /// What it may publish: names, or beginnings followed by `*`; empty: every stream.
+        /// What it may publish and watch: names, or beginnings followed by `*`; empty: every stream, unless `watch` names some.
         streams: Vec<String>,
+        /// What it may only watch.
+        watch: Vec<String>,
     },
     /// Look whether the server could start, and say what to do about each problem.
     Check(Report),
@@ -413,12 +421,12 @@ fn without_settings(flags: &ArgMatches) -> Option<Command> {
         return Some(Command::RecogniseWorker(model.clone()));
     }
     let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
-    let streams = flags
-        .get_many::<String>("streams")
-        .unwrap_or_default()
-        .cloned()
-        .collect();
-    Some(Command::Token { user, streams })
+    let names = |flag: &str| flags.get_many::<String>(flag).unwrap_or_default().cloned().collect();
+    Some(Command::Token {
+        user,
+        streams: names("streams"),
+        watch: names("watch"),
+    })
 }
 
 /// The settings file: the one that was named, else the first that exists.

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Command::Check(report) => return check::main(&loaded.config, *report),
-        Command::Token { user, streams } => return token(user, streams),
+        Command::Token { user, streams, watch } => return token(user, streams, watch),
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(model),
         Command::Microphones => return microphones(),
         Command::Listen(captions) => listen(&loaded.config, *captions),
@@ -59,9 +59,9 @@ fn fail(problem: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The token goes to whoever publishes, its entry into the file; it is shown this once.
-fn token(user: &str, streams: &[String]) -> ExitCode {
-    match create_token(user, streams) {
+/// The token goes to whoever publishes or watches, its entry into the file; it is shown this once.
+fn token(user: &str, streams: &[String], watch: &[String]) -> ExitCode {
+    match create_token(user, streams, watch) {
         Ok(created) => {
             println!("# The token, shown only now: {}\n{}", created.token, created.entry);
             ExitCode::SUCCESS

@@ -84,11 +84,17 @@ fn token() -> clap::Command {
         .long("streams")
         .value_name("NAME,…")
         .value_delimiter(',')
-        .help("What it may publish, such as me,lab-* [default: every stream]");
+        .help("What it may publish and watch, such as me,lab-* [default: every stream]");
+    let watch = Arg::new("watch")
+        .long("watch")
+        .value_name("NAME,…")
+        .value_delimiter(',')
+        .help("What it may only watch, such as news,lab-*");
     clap::Command::new("token")
         .about("Make a bearer token, and its entry for the file that access.tokens names")
         .arg(Arg::new("user").required(true).help("Whose token"))
         .arg(streams)
+        .arg(watch)
 }
 
 /// The flag of a key.

@@ -6,16 +6,17 @@ mod visit;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Codec, Packet};
+use hearsight_core::media::{Codec, Packet, Request};
 use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Signal, Why};
-use hearsight_core::stamped::Stamped;
+use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::host::{self, Host};
 
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
 use crate::serve::{Door, Guest};
 use crate::tape::{self, Recorder};
+use crate::watch::{Asked, NotShown, OnAir, Screen, Screens, View};
 use crate::wire::{self, ToClient, ToServer};
 use crate::wiring::{self, Audience, Doors, Rooms};
 
@@ -35,18 +36,20 @@ pub struct Sessions {
     open: Opener,
     recogniser: wire::Recogniser,
     roll: Roll,
+    screens: Screens,
     /// Waits for the first session: a tape holds one.
     tape: Mutex<Option<(Recorder, usize)>>,
 }
 
 impl Sessions {
-    /// Sessions on `host`, whose rooms `open` opens, and of which others are `told`; the first is recorded on `tape`, with
-    /// the number of engine threads.
+    /// Sessions on `host`, whose rooms `open` opens, of which others are `told`, and which are shown on `screens`; the first
+    /// is recorded on `tape`, with the number of engine threads.
     pub fn new(
         host: Host,
         recogniser: wire::Recogniser,
         open: Opener,
         told: Told,
+        screens: Screens,
         tape: Option<(Recorder, usize)>,
     ) -> Sessions {
         let roll = Roll::new(told, host.clock());
@@ -55,6 +58,7 @@ impl Sessions {
             open,
             recogniser,
             roll,
+            screens,
             tape: Mutex::new(tape),
         }
     }
@@ -62,6 +66,11 @@ impl Sessions {
     /// What all sessions came to, the running ones too.
     pub fn account(&self) -> Account {
         self.roll.account()
+    }
+
+    /// Where sessions are shown.
+    pub fn screens(&self) -> &Screens {
+        &self.screens
     }
 
     /// Lets nobody else in: newcomers are told to come back later.
@@ -135,7 +144,15 @@ impl Door for Sessions {
             nonsense: 0,
             tape,
             visit,
+            on_air: self.screens.enter(&guest.stream, id),
         }))
+    }
+
+    fn watch(&self, stream: &str, of: Option<SessionId>, view: View) -> Result<(Screen, Asked), NotShown> {
+        if self.is_leaving() {
+            return Err(NotShown::Leaving);
+        }
+        self.screens.find(stream, of, view)
     }
 }
 
@@ -149,6 +166,19 @@ struct Caller {
     nonsense: u32,
     tape: Option<Recorder>,
     visit: Arc<Visit>,
+    on_air: OnAir,
+}
+
+impl Caller {
+    /// Shows viewers what arrives, as it arrives, and asks for the keyframes that they need.
+    fn show(&self, unit: &Stamped<Packet>) {
+        let screen = self.on_air.screen(View::Received);
+        screen.put(unit.clone());
+        let now = unit.trail.at(Mark::Released).unwrap_or(unit.born);
+        if screen.take_key_wish(now) {
+            self.reply.request(Request::Keyframe);
+        }
+    }
 }
 
 impl Peer for Caller {
@@ -165,6 +195,7 @@ impl Peer for Caller {
             Codec::Opus => self.session.push(&self.doors.sound, Signal::Item(unit)),
             Codec::H264 => {
                 self.speaker.saw(unit.item.payload.len());
+                self.show(&unit);
                 self.session.push(&self.doors.sight, Signal::Item(unit));
             }
         }

@@ -22,6 +22,9 @@ const MAX_WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// again and again cost everybody else.
 const KEY_INTERVAL: Span = Span::from_millis(500);
 
+/// The same for one viewer's decoder, which may ask many times for what is on its way.
+const WISH_INTERVAL: Span = Span::from_secs(1);
+
 /// No viewer, however poor its path, gets the makers below this many bits per second: others watch the same coding.
 const LEAST_RATE: u32 = 150_000;
 
@@ -70,6 +73,9 @@ struct Place {
     /// It had so once: what it misses from now on is lost.
     began: bool,
     rate: Option<u32>,
+    /// It takes nothing for now.
+    at_rest: bool,
+    wished: Option<Moment>,
     ended: bool,
 }
 
@@ -176,6 +182,8 @@ impl Screen {
             entered: false,
             began: false,
             rate: None,
+            at_rest: false,
+            wished: None,
             ended: false,
         };
         state.places.insert(number, place);
@@ -203,7 +211,8 @@ impl Place {
     /// Queues a unit. True when a keyframe is needed for the viewer to go on.
     fn put(&mut self, unit: &Stamped<Packet>, counters: &Counters) -> bool {
         let packet = &unit.item;
-        if self.ended {
+        if self.ended || self.at_rest {
+            counters.lose(Lost::TooLate, u64::from(self.at_rest));
             return false;
         }
         if packet.entry() {
@@ -232,6 +241,14 @@ impl Place {
             (self.bell)();
         }
         false
+    }
+
+    /// Loses the unit that was taken last and whatever waits.
+    fn lose(&mut self, why: Lost, counters: &Counters) {
+        counters.lose(why, 1 + self.waiting.len() as u64);
+        self.waiting.clear();
+        self.bytes = 0;
+        self.entered = false;
     }
 
     fn end(&mut self) {
@@ -267,9 +284,16 @@ impl Seat {
         .unwrap_or(Next::Ended)
     }
 
-    /// The viewer's decoder needs a keyframe (PLI or FIR).
-    pub fn wish_key(&self) {
-        self.screen.shared.lock().key_wished = true;
+    /// The viewer's decoder needs a keyframe (PLI or FIR). Of one viewer's wishes, one in a second counts.
+    pub fn wish_key(&self, now: Moment) {
+        let mut state = self.screen.shared.lock();
+        let Some(place) = state.places.get_mut(&self.number) else {
+            return;
+        };
+        if place.wished.is_none_or(|before| now >= before + WISH_INTERVAL) {
+            place.wished = Some(now);
+            state.key_wished = true;
+        }
     }
 
     /// The viewer's path takes so many bits per second.
@@ -277,16 +301,24 @@ impl Seat {
         self.with(|place, _| place.rate = Some(bits));
     }
 
-    /// A unit that was taken can't be sent; the viewer goes on with the next keyframe.
+    /// The unit that was taken can't be sent; the viewer goes on with the next keyframe.
     pub fn lose(&self, why: Lost) {
-        let mut state = self.screen.shared.lock();
-        state.key_wished = true;
-        if let Some(place) = state.places.get_mut(&self.number) {
-            place.entered = false;
-            self.screen.shared.counters.lose(why, 1 + place.waiting.len() as u64);
-            place.waiting.clear();
-            place.bytes = 0;
-        }
+        self.with(|place, counters| place.lose(why, counters));
+        self.screen.shared.lock().key_wished = true;
+    }
+
+    /// The unit that was taken can't be sent, nor anything else before the viewer [comes back](Self::come_back).
+    pub fn rest(&self, why: Lost) {
+        self.with(|place, counters| {
+            place.lose(why, counters);
+            place.at_rest = true;
+        });
+    }
+
+    /// After a rest, the viewer goes on with the next keyframe.
+    pub fn come_back(&self) {
+        self.with(|place, _| place.at_rest = false);
+        self.screen.shared.lock().key_wished = true;
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Place, &Counters) -> T) -> Option<T> {

@@ -33,6 +33,9 @@ pub enum NotShown {
     /// This server does not show this view.
     #[error("this server has no {0} view")]
     NoView(View),
+    /// Nobody more is let in.
+    #[error("the server is stopping")]
+    Leaving,
 }
 
 impl Screens {

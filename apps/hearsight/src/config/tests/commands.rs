@@ -22,7 +22,7 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
         load_within(["hearsight"], around(&[], None)),
         Err(ConfigError::Usage(_))
     ));
-    let token = load_within(["hearsight", "token", "me", "--streams", "a,b*"], bad())
+    let token = load_within(["hearsight", "token", "me", "--streams", "a,b*", "--watch", "c"], bad())
         .unwrap()
         .command;
     let streams = vec!["a".into(), "b*".into()];
@@ -30,7 +30,8 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
         token,
         Command::Token {
             user: "me".into(),
-            streams
+            streams,
+            watch: vec!["c".into()],
         }
     );
     let Err(ConfigError::Usage(help)) = load_within(["hearsight", "serve", "--help"], around(&[], None)) else {
