@@ -7,6 +7,7 @@ mod check;
 mod command_line;
 mod operate;
 mod settings;
+mod view;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use clap::ArgMatches;
 use command_line::program;
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
+pub use view::{MadeOn, View};
 use settings::{Key, Settings};
 
 use crate::publish::options::{self, Options};
@@ -49,6 +51,8 @@ pub struct Config {
     pub recognise: Recognise,
     /// The engines' threads.
     pub engine: Engine,
+    /// How pictures are shown at a higher rate; none: not at all.
+    pub view: Option<View>,
     /// What is logged, and how.
     pub log: Log,
     /// The microphone of this machine.

@@ -21,6 +21,8 @@ const FAR: Span = Span::from_millis(500);
 const SILENCE: Span = Span::from_secs(1);
 /// Rates beyond are taken for broken timestamps: no sender of pictures for people is faster.
 const SHORTEST: Span = Span::from_millis(4);
+/// A picture that comes this little after the one that most of them keep to is not late: hosts wake no more finely.
+const GRAIN: Span = Span::from_millis(3);
 /// A delay that was too long shrinks by so much with each picture: unnoticed, and gone within seconds.
 const SHRINK: Span = Span::from_micros(500);
 
@@ -180,7 +182,7 @@ impl Display {
 
     fn wanted_delay(&self) -> Span {
         let ahead = self.interval().map_or(Span::ZERO, |interval| self.ahead(interval, self.times()));
-        (ahead + self.jitter()).min(self.limits.most_delay)
+        (ahead + self.jitter() + GRAIN).min(self.limits.most_delay)
     }
 
     /// How long after its own time a picture is waited for by the first that is made before it.

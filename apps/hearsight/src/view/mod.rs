@@ -22,11 +22,14 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder};
 use hearsight_core::media::{Decoded, Flow, Packet, Picture, Planes};
 use hearsight_core::stage::{Engine, Stage};
 use hearsight_core::time::Span;
 use hearsight_shaders::interpolate::Rung;
+use thiserror::Error;
 
+use crate::config::{self, MadeOn};
 use crate::watch::Screen;
 
 pub use account::{Account, Counts, Totals};
@@ -131,6 +134,67 @@ impl Viewing {
             account: Box::new(Account::new(totals.clone())),
             screen: screen.clone(),
         }
+    }
+}
+
+/// Why pictures can't be shown at a higher rate.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// No coder for them.
+    #[error("pictures can't be coded for those who watch: {0}; or set view.enabled to false")]
+    Coder(EncodeError),
+    /// A graphics processor was asked for.
+    #[error("view.device is gpu, and there is none to use: {0}; set it to auto or cpu, or install the driver")]
+    NoGpu(String),
+}
+
+/// What shows the pictures of all sessions.
+pub struct Views {
+    style: Style,
+    hand: Hand,
+    totals: Totals,
+}
+
+impl Views {
+    /// Opens what the settings ask for, and tries it.
+    pub fn open(config: &config::View) -> Result<Views, OpenError> {
+        let trial = H264Config {
+            width: 320,
+            height: 180,
+            fps: config.max_fps,
+            bitrate: config.bitrate,
+            gop: config.max_fps,
+        };
+        H264Encoder::new(trial).map_err(OpenError::Coder)?;
+        let bench = match config.device {
+            MadeOn::Cpu => None,
+            MadeOn::Gpu => Some(Bench::open().map_err(OpenError::NoGpu)?),
+            MadeOn::Best => Bench::open()
+                .inspect_err(|reason| tracing::info!(%reason, "pictures between others are made on this processor"))
+                .ok(),
+        };
+        let hand = bench.map_or(Hand::Cpu, |bench| {
+            tracing::info!(device = bench.name(), "pictures between others are made on a graphics processor");
+            Hand::Device(bench)
+        });
+        let style = Style {
+            times: config.times,
+            max_fps: config.max_fps,
+            bitrate: config.bitrate,
+            best: config.best,
+        };
+        let totals = Totals::default();
+        Ok(Views { style, hand, totals })
+    }
+
+    /// What shows one session's pictures on `screen`.
+    pub fn viewing(&self, screen: &Screen) -> Viewing {
+        Viewing::new(self.style, self.hand.clone(), screen, &self.totals)
+    }
+
+    /// What they all came to.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 }
 
