@@ -7,9 +7,9 @@ mod check;
 mod command_line;
 mod operate;
 mod settings;
-mod view;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,8 +24,8 @@ use clap::ArgMatches;
 use command_line::program;
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
-pub use view::{MadeOn, View};
 use settings::{Key, Settings};
+pub use view::{MadeOn, View};
 
 use crate::publish::options::{self, Options};
 

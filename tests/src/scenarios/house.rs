@@ -8,7 +8,9 @@ use hearsight::watch::{Asked, Screen, Seat};
 use hearsight::wiring::{self, Audience, Hearing, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words};
+use hearsight_core::media::{
+    Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
+};
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::network::{Network, carry};
 use hearsight_core::sim::{Sim, Step};
@@ -105,7 +107,11 @@ pub(super) fn worst_case(outlet: &str) -> Span {
             encode: Span::ZERO,
         }),
     };
-    wiring::draw(&mut graph, rooms(0, &caller, &Screen::default()), Arc::new(Ears::default()));
+    wiring::draw(
+        &mut graph,
+        rooms(0, &caller, &Screen::default()),
+        Arc::new(Ears::default()),
+    );
     graph.worst_case(outlet).expect("promised")
 }
 
@@ -196,7 +202,10 @@ fn viewing(seed: u64, costs: Watching, screen: &Screen) -> Viewing {
         best: Rung::Vectors,
     };
     let real = Viewing::new(style, Hand::Cpu, screen, &Totals::default());
-    let (mut make, mut encode) = (scripted::cost(seed ^ 4, costs.make, 0.0), scripted::cost(seed ^ 5, costs.encode, 0.0));
+    let (mut make, mut encode) = (
+        scripted::cost(seed ^ 4, costs.make, 0.0),
+        scripted::cost(seed ^ 5, costs.encode, 0.0),
+    );
     Viewing {
         smooth: Box::new(Costly {
             inner: real.smooth,
@@ -207,7 +216,13 @@ fn viewing(seed: u64, costs: Watching, screen: &Screen) -> Viewing {
         }),
         encode: Box::new(Costly {
             inner: real.encode,
-            cost: Box::new(move |signal| if matches!(signal, Signal::Item(_)) { encode(Span::ZERO) } else { Span::ZERO }),
+            cost: Box::new(move |signal| {
+                if matches!(signal, Signal::Item(_)) {
+                    encode(Span::ZERO)
+                } else {
+                    Span::ZERO
+                }
+            }),
         }),
         ..real
     }
@@ -319,7 +334,9 @@ impl FakeH264 {
                 height: height as u32,
                 pixels,
             },
-            motion: MotionField { blocks: blocks.collect() },
+            motion: MotionField {
+                blocks: blocks.collect(),
+            },
             key: false,
         }
     }

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use hearsight_shaders::interpolate::Rung;
+
 use super::settings::{DEFAULTS, keys};
 use super::*;
 

@@ -128,7 +128,9 @@ impl Account {
 
     /// Reports what came since the last time; nothing did where nobody watches.
     fn report(&mut self, now: Moment, out: &mut Outbox<Counts>) -> Wake {
-        let Some(reported) = self.reported else { return Wake::OnSignal };
+        let Some(reported) = self.reported else {
+            return Wake::OnSignal;
+        };
         if now - reported < EVERY {
             return Wake::At(reported + EVERY);
         }
@@ -141,7 +143,9 @@ impl Account {
             moments: self.moments,
             rung: state.ceiling,
             reason: state.reason,
-            fps_in: state.interval.map_or(0.0, |interval| (1.0 / interval.secs_f64()) as f32),
+            fps_in: state
+                .interval
+                .map_or(0.0, |interval| (1.0 / interval.secs_f64()) as f32),
             fps_out: (f64::from(self.pictures) / (now - reported).secs_f64()) as f32,
         };
         out.put(unit.with(counts));
@@ -172,4 +176,3 @@ impl Stage for Account {
         self.report(now, out)
     }
 }
-

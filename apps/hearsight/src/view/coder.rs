@@ -45,7 +45,9 @@ impl Coder {
     }
 
     fn take(&mut self, now: Moment, shown: Stamped<Shown>, out: &mut Outbox<Packet>) -> Result<(), Fault> {
-        let Some(picture) = &shown.item.picture else { return Ok(()) };
+        let Some(picture) = &shown.item.picture else {
+            return Ok(());
+        };
         if shown.item.origin != Origin::Received && self.late(now, &shown) {
             out.lose(Lost::TooLate, 1);
             return Ok(());
@@ -90,7 +92,11 @@ impl Coder {
                 encoder
             }
             None => {
-                let fps = if fps > 1.0 { fps.round().min(240.0) as u32 } else { LIKELY_FPS };
+                let fps = if fps > 1.0 {
+                    fps.round().min(240.0) as u32
+                } else {
+                    LIKELY_FPS
+                };
                 H264Encoder::new(H264Config {
                     width: picture.width,
                     height: picture.height,

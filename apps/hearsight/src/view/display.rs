@@ -115,7 +115,11 @@ impl Display {
         push(&mut self.offsets, ARRIVALS, offset);
         self.last = Some(at);
         let wanted = self.wanted_delay();
-        self.delay = if wanted > self.delay { wanted } else { wanted.max(self.delay - SHRINK) };
+        self.delay = if wanted > self.delay {
+            wanted
+        } else {
+            wanted.max(self.delay - SHRINK)
+        };
         self.next.get_or_insert(at);
         arrival
     }
@@ -148,7 +152,10 @@ impl Display {
 
     /// Forgets everything but its limits.
     pub fn restart(&mut self) {
-        *self = Display { lead: self.lead, ..Display::new(self.limits) };
+        *self = Display {
+            lead: self.lead,
+            ..Display::new(self.limits)
+        };
     }
 
     /// Time between the sender's pictures; `None` before there were two.
@@ -181,7 +188,9 @@ impl Display {
     }
 
     fn wanted_delay(&self) -> Span {
-        let ahead = self.interval().map_or(Span::ZERO, |interval| self.ahead(interval, self.times()));
+        let ahead = self
+            .interval()
+            .map_or(Span::ZERO, |interval| self.ahead(interval, self.times()));
         (ahead + self.jitter() + GRAIN).min(self.limits.most_delay)
     }
 

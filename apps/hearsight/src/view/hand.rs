@@ -101,7 +101,8 @@ impl Parent {
 
     fn lay_out(&mut self) {
         let size = (self.picture.width, self.picture.height);
-        self.motion.get_or_insert_with(|| interpolate::Motion::new(&self.field, size));
+        self.motion
+            .get_or_insert_with(|| interpolate::Motion::new(&self.field, size));
     }
 
     fn upload(&mut self, bench: &Bench) -> Result<&(Picture<Texture>, maker::Motion), Trouble> {
@@ -135,7 +136,12 @@ impl Hand {
     }
 }
 
-fn on_cpu(earlier: &mut Parent, later: &mut Parent, place: Place, rung: Rung) -> Result<Option<Picture<Planes>>, Trouble> {
+fn on_cpu(
+    earlier: &mut Parent,
+    later: &mut Parent,
+    place: Place,
+    rung: Rung,
+) -> Result<Option<Picture<Planes>>, Trouble> {
     // A blend looks at no vectors, and laying them out is a good part of the work.
     let unmoved = interpolate::Motion::new(&MotionField::default(), (1, 1));
     if rung < Rung::Blend {

@@ -74,14 +74,21 @@ impl Ladder {
     /// Whether the next rung up takes more than `most` for a picture of so many pixels, however little else there is to do.
     pub fn too_dear(&self, most: Span, pixels: u64) -> bool {
         let above = RUNGS[place(self.ceiling).saturating_sub(1)];
-        above >= self.best && self.expected(Work::Between(above), pixels).is_some_and(|cost| cost > most)
+        above >= self.best
+            && self
+                .expected(Work::Between(above), pixels)
+                .is_some_and(|cost| cost > most)
     }
 
     /// How to make a picture of so many pixels within `left`.
     pub fn choose(&mut self, now: Moment, left: Span, pixels: u64) -> Rung {
         self.climb(now);
         let fits = |rung: &Rung| *rung == Rung::Hold || self.fits(Work::Between(*rung), left, pixels);
-        let chosen = RUNGS.into_iter().filter(|rung| *rung >= self.ceiling).find(fits).unwrap_or(Rung::Hold);
+        let chosen = RUNGS
+            .into_iter()
+            .filter(|rung| *rung >= self.ceiling)
+            .find(fits)
+            .unwrap_or(Rung::Hold);
         if chosen != self.ceiling {
             self.miss(now);
         }
@@ -95,7 +102,8 @@ impl Ladder {
 
     /// What work on a picture of so many pixels took, and whether that was in time.
     pub fn took(&mut self, now: Moment, work: Work, pixels: u64, cost: Span, left: Span) {
-        let scaled = Span::from_nanos((i128::from(cost.nanos()) * i128::from(PIXELS) / i128::from(pixels.max(1))) as i64);
+        let scaled =
+            Span::from_nanos((i128::from(cost.nanos()) * i128::from(PIXELS) / i128::from(pixels.max(1))) as i64);
         self.cost_of(work).learn(scaled);
         if let Work::Between(rung) = work {
             if cost > left {
@@ -131,7 +139,11 @@ impl Ladder {
         if self.strain < MOST_STRAIN || self.ceiling == Rung::Hold {
             return;
         }
-        self.patience = if self.trial { (self.patience * 2).min(MOST_PATIENCE) } else { PATIENCE };
+        self.patience = if self.trial {
+            (self.patience * 2).min(MOST_PATIENCE)
+        } else {
+            PATIENCE
+        };
         self.ceiling = RUNGS[place(self.ceiling) + 1];
         self.settle(now, false);
     }

@@ -174,7 +174,10 @@ impl Views {
                 .ok(),
         };
         let hand = bench.map_or(Hand::Cpu, |bench| {
-            tracing::info!(device = bench.name(), "pictures between others are made on a graphics processor");
+            tracing::info!(
+                device = bench.name(),
+                "pictures between others are made on a graphics processor"
+            );
             Hand::Device(bench)
         });
         let style = Style {

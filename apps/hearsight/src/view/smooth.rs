@@ -140,17 +140,26 @@ impl Smooth {
     }
 
     fn plan(&self, tick: Tick, now: Moment) -> Plan {
-        let near = |kept: &Kept| !kept.shown && kept.unit.at - tick.at <= tick.reach && tick.at - kept.unit.at <= tick.reach;
+        let near =
+            |kept: &Kept| !kept.shown && kept.unit.at - tick.at <= tick.reach && tick.at - kept.unit.at <= tick.reach;
         let here = self.kept.iter().enumerate().filter(|(_, kept)| near(kept));
         let distance = |kept: &Kept| (kept.unit.at - tick.at).nanos().abs();
         if let Some((index, kept)) = here.min_by_key(|(_, kept)| distance(kept)) {
-            return if now < tick.due { Plan::Wait(tick.due) } else { Plan::Show(index, kept.unit.at) };
+            return if now < tick.due {
+                Plan::Wait(tick.due)
+            } else {
+                Plan::Show(index, kept.unit.at)
+            };
         }
         // Whoever is a whole period behind has no time to make what is late already.
         let behind = now >= tick.due + tick.period;
         let after = self.kept.partition_point(|kept| kept.unit.at <= tick.at);
         if after > 0 && after < self.kept.len() && self.known_between(after) && !behind {
-            let begin = tick.due - self.ladder.lead(self.kept[after].parent.pixels()).min(budget::SMOOTH_SLICE);
+            let begin = tick.due
+                - self
+                    .ladder
+                    .lead(self.kept[after].parent.pixels())
+                    .min(budget::SMOOTH_SLICE);
             if now < begin {
                 return Plan::Wait(begin);
             }
@@ -184,7 +193,10 @@ impl Smooth {
     /// Whether the way from the picture before to this one is known.
     fn known_between(&self, later: usize) -> bool {
         let apart = self.kept[later].unit.at - self.kept[later - 1].unit.at;
-        let near = self.display.interval().is_some_and(|interval| apart <= interval * FAR_APART);
+        let near = self
+            .display
+            .interval()
+            .is_some_and(|interval| apart <= interval * FAR_APART);
         self.kept[later].parent.joined && near
     }
 
@@ -195,7 +207,9 @@ impl Smooth {
         let left = self.time_left(tick, now, &unit, place);
         let (rung, origin) = match place {
             Place::Between(_) => (self.ladder.choose(now, left, pixels), Origin::Made),
-            Place::Beyond(_) if self.ladder.may_extrapolate(left, pixels) => (self.ladder.ceiling(), Origin::Extrapolated),
+            Place::Beyond(_) if self.ladder.may_extrapolate(left, pixels) => {
+                (self.ladder.ceiling(), Origin::Extrapolated)
+            }
             Place::Beyond(_) => (Rung::Hold, Origin::Extrapolated),
         };
         if rung == Rung::Hold {
@@ -205,7 +219,12 @@ impl Smooth {
             Place::Between(_) => Work::Between(rung),
             Place::Beyond(_) => Work::Beyond,
         };
-        self.making = Some(Making { now, work, pixels, left });
+        self.making = Some(Making {
+            now,
+            work,
+            pixels,
+            left,
+        });
         let (before, after) = self.kept.make_contiguous().split_at_mut(later);
         let (earlier, later) = (&mut before[later - 1].parent, &mut after[0].parent);
         match self.hand.make(earlier, later, place, rung) {
@@ -310,7 +329,8 @@ impl Smooth {
     fn pass(&mut self, tick: Tick, at: MediaTime, out: &mut Outbox<Shown>) {
         self.display.pass(tick, at);
         let pixels = self.kept.back().map_or(0, |kept| kept.parent.pixels());
-        self.display.set_lead(self.ladder.lead(pixels).min(budget::SMOOTH_SLICE));
+        self.display
+            .set_lead(self.ladder.lead(pixels).min(budget::SMOOTH_SLICE));
         let next = self.display.next().map_or(at, |next| next.at);
         // The last two lead on to the next.
         let gone = self.kept.partition_point(|kept| kept.unit.at <= next).saturating_sub(1);
@@ -336,7 +356,10 @@ impl Smooth {
     /// Lets out what waits for its moment.
     fn finish(&mut self, out: &mut Outbox<Shown>) {
         while let Some(tick) = self.display.next()
-            && let Some(index) = self.kept.iter().position(|kept| !kept.shown && kept.unit.at + tick.reach >= tick.at)
+            && let Some(index) = self
+                .kept
+                .iter()
+                .position(|kept| !kept.shown && kept.unit.at + tick.reach >= tick.at)
         {
             let at = self.kept[index].unit.at;
             self.show(tick, index, at, out);
@@ -385,7 +408,13 @@ impl Engine for Smooth {
     }
 
     fn took(&mut self, cost: Span) {
-        if let Some(Making { now, work, pixels, left }) = self.making.take() {
+        if let Some(Making {
+            now,
+            work,
+            pixels,
+            left,
+        }) = self.making.take()
+        {
             self.ladder.took(now, work, pixels, cost, left);
         }
     }

@@ -5,14 +5,20 @@ use super::*;
 fn anything(random: &mut fastrand::Rng, n: i64) -> Decoded {
     let mut decoded = moving(n);
     if random.u8(0..8) == 0 {
-        let (width, height) = *random.choice(&[(0, 0), (1, 1), (17, 9), (64, 48), (48, 0), (5_000, 2), (48, 32)]).expect("some");
+        let (width, height) = *random
+            .choice(&[(0, 0), (1, 1), (17, 9), (64, 48), (48, 0), (5_000, 2), (48, 32)])
+            .expect("some");
         if random.bool() {
             decoded.picture = scene((width.min(64), height.min(64)), n as f64);
         }
         (decoded.picture.width, decoded.picture.height) = (width, height);
     }
     if random.u8(0..4) == 0 {
-        let wild = |random: &mut fastrand::Rng| *random.choice(&[0.0, 1e9, -1e9, f32::NAN, f32::INFINITY, 3.5]).expect("some");
+        let wild = |random: &mut fastrand::Rng| {
+            *random
+                .choice(&[0.0, 1e9, -1e9, f32::NAN, f32::INFINITY, 3.5])
+                .expect("some")
+        };
         let blocks = (0..random.usize(0..200)).map(|_| Block {
             x: random.i16(..),
             y: random.i16(..),
@@ -22,7 +28,9 @@ fn anything(random: &mut fastrand::Rng, n: i64) -> Decoded {
             dx: wild(random),
             dy: wild(random),
         });
-        decoded.motion = MotionField { blocks: blocks.collect() };
+        decoded.motion = MotionField {
+            blocks: blocks.collect(),
+        };
     }
     decoded
 }
@@ -73,7 +81,12 @@ fn no_stream_stops_a_view() {
 fn a_burst_is_let_through_without_being_kept() {
     let mut view = Watched::new(STYLE);
     let at = |n: i64| MediaTime::ZERO + Span::from_millis(4) * n;
-    let events = (0..2_000).map(|n| (Moment::from_millis(50), Signal::Item(unit(Moment::from_millis(50), at(n), moving(n)))));
+    let events = (0..2_000).map(|n| {
+        (
+            Moment::from_millis(50),
+            Signal::Item(unit(Moment::from_millis(50), at(n), moving(n))),
+        )
+    });
     let seen = view.play(events.collect::<Vec<_>>(), nothing);
     assert!(seen.len() < 4_200, "{} display moments", seen.len());
 }
@@ -86,10 +99,16 @@ fn a_change_of_size_is_shown_and_nothing_is_made_across_it() {
         if n >= 30 {
             decoded.picture = scene((64, 48), 2.0 * n as f64);
         }
-        (came, Signal::Item(unit(came, MediaTime::ZERO + (came - Moment::ZERO), decoded)))
+        (
+            came,
+            Signal::Item(unit(came, MediaTime::ZERO + (came - Moment::ZERO), decoded)),
+        )
     });
     let seen = Watched::new(STYLE).play(events.collect::<Vec<_>>(), nothing);
-    let held: Vec<_> = seen.iter().filter(|(_, unit)| unit.item.origin == Origin::Held).collect();
+    let held: Vec<_> = seen
+        .iter()
+        .filter(|(_, unit)| unit.item.origin == Origin::Held)
+        .collect();
     assert!((held[0].1.at.micros() - 983_333).abs() < 1_000);
     assert_eq!(count(&seen, Origin::Received), 60);
 }
@@ -105,9 +124,16 @@ fn sizes_that_nothing_codes_are_lost_and_the_next_is_coded() {
         interval: None,
         period: Span::from_millis(17),
     };
-    for (n, (size, coded)) in [((64, 48), true), ((0, 0), false), ((8, 8), false), ((65, 49), true), ((1, 999), false), ((64, 48), true)]
-        .into_iter()
-        .enumerate()
+    for (n, (size, coded)) in [
+        ((64, 48), true),
+        ((0, 0), false),
+        ((8, 8), false),
+        ((65, 49), true),
+        ((1, 999), false),
+        ((64, 48), true),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let mut shown = Shown {
             origin: Origin::Received,
@@ -117,7 +143,13 @@ fn sizes_that_nothing_codes_are_lost_and_the_next_is_coded() {
         };
         let now = Moment::from_millis(20 * n as i64);
         let mut out = Outbox::default();
-        coder.run(now, Signal::Item(Stamped::new(MediaTime::ZERO, now, shown.clone())), &mut out).expect("no fault");
+        coder
+            .run(
+                now,
+                Signal::Item(Stamped::new(MediaTime::ZERO, now, shown.clone())),
+                &mut out,
+            )
+            .expect("no fault");
         match out.drain().next() {
             Some(Signal::Item(packet)) => assert!(coded && packet.item.key, "{size:?}"),
             other => assert!(!coded && matches!(other, Some(Signal::Gap(_))), "{size:?}: {other:?}"),
@@ -126,7 +158,9 @@ fn sizes_that_nothing_codes_are_lost_and_the_next_is_coded() {
         if let Some(picture) = &mut shown.picture {
             (picture.width, picture.height) = (640, 480);
         }
-        coder.run(now, Signal::Item(Stamped::new(MediaTime::ZERO, now, shown)), &mut out).expect("no fault");
+        coder
+            .run(now, Signal::Item(Stamped::new(MediaTime::ZERO, now, shown)), &mut out)
+            .expect("no fault");
         assert!(matches!(out.drain().next(), Some(Signal::Gap(_))));
     }
 }

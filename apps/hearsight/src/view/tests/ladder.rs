@@ -69,7 +69,10 @@ fn a_machine_that_can_do_nothing_holds_and_comes_back_when_it_can() {
     let better = Moment::ZERO + Span::from_secs(30);
     let rungs = climb(&mut ladder, better, 150, LEFT, cheap);
     assert_eq!(share(&rungs[rungs.len() - 300..], Rung::Vectors), 1.0);
-    assert!(rungs.windows(2).filter(|pair| pair[0] != pair[1]).count() <= 3, "it goes up without coming down");
+    assert!(
+        rungs.windows(2).filter(|pair| pair[0] != pair[1]).count() <= 3,
+        "it goes up without coming down"
+    );
 }
 
 #[test]
@@ -82,7 +85,11 @@ fn a_few_slow_pictures_change_nothing_for_good() {
         let cost = |_| {
             let mut random = random.borrow_mut();
             // One in a hundred takes too long.
-            Span::from_millis(if random.u32(0..100) == 0 { 20 + i64::from(slow) } else { random.i64(3..9) })
+            Span::from_millis(if random.u32(0..100) == 0 {
+                20 + i64::from(slow)
+            } else {
+                random.i64(3..9)
+            })
         };
         climb(&mut ladder, Moment::ZERO, 120, LEFT, cost);
         assert_eq!(ladder.ceiling(), Rung::Vectors, "seed {seed}");
@@ -95,7 +102,10 @@ fn what_was_learnt_of_one_size_holds_for_another() {
     climb(&mut ladder, Moment::ZERO, 10, LEFT, cheap);
     let lead = ladder.lead(PIXELS * 4);
     assert!((lead.millis_f64() - 16.0).abs() < 0.5, "{lead}");
-    assert_eq!(ladder.choose(Moment::from_millis(10_000), Span::from_millis(10), PIXELS * 4), Rung::Blend);
+    assert_eq!(
+        ladder.choose(Moment::from_millis(10_000), Span::from_millis(10), PIXELS * 4),
+        Rung::Blend
+    );
 }
 
 #[test]
@@ -105,19 +115,33 @@ fn a_picture_that_takes_too_long_to_make_or_to_code_is_not_made() {
         view.effort.set(effort);
         let events = (0..300).map(|n| {
             let came = Moment::ZERO + Span::from_micros(33_333) * n;
-            (came, Signal::Item(unit(came, MediaTime::ZERO + (came - Moment::ZERO), moving(n))))
+            (
+                came,
+                Signal::Item(unit(came, MediaTime::ZERO + (came - Moment::ZERO), moving(n))),
+            )
         });
         view.play(events.collect::<Vec<_>>(), |out| {
             let made = |signal: &Signal<Shown>| matches!(signal, Signal::Item(unit) if unit.item.rung.is_some());
-            if out.signals().iter().any(made) { cost } else { Span::ZERO }
+            if out.signals().iter().any(made) {
+                cost
+            } else {
+                Span::ZERO
+            }
         })
     };
     let made = |seen: &[(Moment, Stamped<Shown>)]| count(seen, Origin::Made);
     assert!(made(&steady(Span::from_millis(5), Span::from_millis(9))) > 290);
-    assert!(made(&steady(Span::from_millis(18), Span::from_millis(9))) == 0, "it can't be coded");
+    assert!(
+        made(&steady(Span::from_millis(18), Span::from_millis(9))) == 0,
+        "it can't be coded"
+    );
     let slow = steady(Span::from_millis(5), Span::from_millis(45));
     assert!(made(&slow) < 20, "{} made", made(&slow));
-    assert!(count(&slow, Origin::Received) > 280, "what came is shown: {}", count(&slow, Origin::Received));
+    assert!(
+        count(&slow, Origin::Received) > 280,
+        "what came is shown: {}",
+        count(&slow, Origin::Received)
+    );
     let last = &slow[slow.len() - 70].1.item.state;
     assert_eq!((last.ceiling, last.reason), (Rung::Hold, Some(Reason::NoGpu)));
 }

@@ -128,7 +128,9 @@ pub(super) fn moving(n: i64) -> Decoded {
     let blocks = (0..3).flat_map(|x| (0..2).map(move |y| block(16 * x, 16 * y)));
     Decoded {
         picture: scene(SIZE, 2.0 * n as f64),
-        motion: MotionField { blocks: blocks.collect() },
+        motion: MotionField {
+            blocks: blocks.collect(),
+        },
         key: false,
     }
 }
@@ -140,7 +142,12 @@ pub(super) fn scene((width, height): (u32, u32), by: f64) -> Picture<Planes> {
         128.0 + 50.0 * (x * 0.35).sin() * (y * 0.22).cos() + 30.0 * (x * 0.11 + y * 0.17).sin()
     };
     let bytes = |columns: u32, rows: u32, value: &dyn Fn(u32, u32) -> f64| Plane {
-        bytes: Arc::new((0..rows).flat_map(|y| (0..columns).map(move |x| (x, y))).map(|(x, y)| value(x, y) as u8).collect::<Vec<u8>>()),
+        bytes: Arc::new(
+            (0..rows)
+                .flat_map(|y| (0..columns).map(move |x| (x, y)))
+                .map(|(x, y)| value(x, y) as u8)
+                .collect::<Vec<u8>>(),
+        ),
         stride: columns as usize,
     };
     let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));

@@ -32,7 +32,9 @@ fn decoded(scene: &Scene) -> Vec<Event> {
         let (at, came) = (MediaTime::ZERO + into, Moment::from_millis(20) + into);
         let packet = encoder.encode(&scene.picture(at)).expect("it is coded");
         let mut out = Outbox::default();
-        decoder.run(came, Signal::Item(Stamped::new(at, came, packet)), &mut out).expect("no fault");
+        decoder
+            .run(came, Signal::Item(Stamped::new(at, came, packet)), &mut out)
+            .expect("no fault");
         events.extend(out.drain().map(|signal| (came, signal)));
     }
     events
@@ -45,7 +47,11 @@ fn error(one: &Picture<Planes>, other: &Picture<Planes>) -> f64 {
     for y in 0..height {
         let rows = one.pixels.y.row(y, width).zip(other.pixels.y.row(y, width));
         let (a, b) = rows.expect("both hold their pictures");
-        sum += a.iter().zip(b).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum::<f64>();
+        sum += a
+            .iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2))
+            .sum::<f64>();
     }
     sum / (width * height) as f64
 }
@@ -69,7 +75,12 @@ fn made_pictures_are_nearer_to_the_truth_than_those_held() {
         before = picture.filter(|_| unit.item.origin == Origin::Received).or(before);
     }
     assert!(moments >= PICTURES - 5, "{moments} made");
-    assert!(made < held * 0.7, "error {:.1} made, {:.1} held", made / moments as f64, held / moments as f64);
+    assert!(
+        made < held * 0.7,
+        "error {:.1} made, {:.1} held",
+        made / moments as f64,
+        held / moments as f64
+    );
 }
 
 #[test]
@@ -90,18 +101,29 @@ fn what_is_shown_is_coded_once_and_begins_with_a_key_picture_for_whoever_comes()
         let mut out = Outbox::default();
         coder.run(*now, Signal::Item(unit.clone()), &mut out).expect("no fault");
         for signal in out.drain() {
-            let Signal::Item(packet) = signal else { panic!("nothing is lost: {signal:?}") };
+            let Signal::Item(packet) = signal else {
+                panic!("nothing is lost: {signal:?}")
+            };
             screen.put(packet);
         }
         for (viewer, seat) in [Some(&first), late.as_ref()].into_iter().enumerate() {
             while let Some(Next::Unit(packet)) = seat.map(crate::watch::Seat::take) {
                 let mut pictures = Outbox::default();
-                decoders[viewer].run(*now, Signal::Item(packet), &mut pictures).expect("no fault");
-                shown[viewer] += pictures.drain().filter(|signal| matches!(signal, Signal::Item(_))).count();
+                decoders[viewer]
+                    .run(*now, Signal::Item(packet), &mut pictures)
+                    .expect("no fault");
+                shown[viewer] += pictures
+                    .drain()
+                    .filter(|signal| matches!(signal, Signal::Item(_)))
+                    .count();
             }
         }
     }
     let pictures = seen.iter().filter(|(_, unit)| unit.item.picture.is_some()).count();
     assert_eq!(shown[0], pictures);
-    assert!(shown[1] + PICTURES as usize >= pictures - 4, "who came half-way saw {} of {pictures}", shown[1]);
+    assert!(
+        shown[1] + PICTURES as usize >= pictures - 4,
+        "who came half-way saw {} of {pictures}",
+        shown[1]
+    );
 }

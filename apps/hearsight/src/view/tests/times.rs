@@ -49,7 +49,16 @@ fn steps(seen: &[(Moment, Stamped<Shown>)]) -> impl Iterator<Item = Span> {
 
 #[test]
 fn a_steady_sender_is_shown_at_twice_its_rate_evenly() {
-    for (fps, shown) in [(10.0, 20.0), (15.0, 30.0), (24.0, 48.0), (25.0, 50.0), (30.0, 60.0), (29.97, 59.94), (50.0, 50.0), (60.0, 60.0)] {
+    for (fps, shown) in [
+        (10.0, 20.0),
+        (15.0, 30.0),
+        (24.0, 48.0),
+        (25.0, 50.0),
+        (30.0, 60.0),
+        (29.97, 59.94),
+        (50.0, 50.0),
+        (60.0, 60.0),
+    ] {
         let mut view = Watched::new(STYLE);
         let mut random = fastrand::Rng::with_seed(0);
         let events = Sender::steady(fps).pictures(&mut random, 4.0);
@@ -58,12 +67,19 @@ fn a_steady_sender_is_shown_at_twice_its_rate_evenly() {
         // What follows the last picture is led on and held.
         seen.retain(|(when, _)| *when <= last);
         assert!(count(&seen, Origin::Received) >= came - 2, "{fps}");
-        assert_eq!(count(&seen, Origin::Extrapolated) + count(&seen, Origin::Held), 0, "{fps}");
+        assert_eq!(
+            count(&seen, Origin::Extrapolated) + count(&seen, Origin::Held),
+            0,
+            "{fps}"
+        );
         // Until two pictures came nobody knows the rate.
         let settled = &seen[8..];
         let period = 1e9 / shown;
         for step in steps(settled) {
-            assert!((step.nanos() as f64 - period).abs() < 2_000.0, "{fps}: a step of {step}");
+            assert!(
+                (step.nanos() as f64 - period).abs() < 2_000.0,
+                "{fps}: a step of {step}"
+            );
         }
         let made = count(settled, Origin::Made) as f64 / settled.len() as f64;
         let expected = 1.0 - fps / shown;
@@ -83,11 +99,19 @@ fn every_display_moment_is_one_thing_whatever_the_network_does() {
         };
         let mut view = Watched::new(STYLE);
         let events = sender.pictures(&mut random, 12.0);
-        let came = events.iter().filter(|(_, signal)| matches!(signal, Signal::Item(_))).count();
+        let came = events
+            .iter()
+            .filter(|(_, signal)| matches!(signal, Signal::Item(_)))
+            .count();
         let last = events[events.len() - 1].0;
         let mut seen = view.play(events, nothing);
         seen.retain(|(when, _)| *when <= last);
-        let replaced: u32 = view.lost.iter().filter(|gap| gap.stage.is_empty()).map(|gap| gap.count).sum();
+        let replaced: u32 = view
+            .lost
+            .iter()
+            .filter(|gap| gap.stage.is_empty())
+            .map(|gap| gap.count)
+            .sum();
         let received = count(&seen, Origin::Received);
         assert!(
             received + replaced as usize + MOST_WAITING >= came && received + replaced as usize <= came,
@@ -95,7 +119,10 @@ fn every_display_moment_is_one_thing_whatever_the_network_does() {
         );
         let period = 1.0 / sender.fps;
         for step in steps(&seen[8..]) {
-            assert!(step > Span::ZERO && step.secs_f64() < 1.5 * period, "seed {seed}: a step of {step}");
+            assert!(
+                step > Span::ZERO && step.secs_f64() < 1.5 * period,
+                "seed {seed}: a step of {step}"
+            );
         }
         let mut led_on = Span::ZERO;
         for (_, unit) in &seen {
@@ -150,7 +177,9 @@ fn a_sender_that_changes_its_rate_is_followed() {
     let seen = Watched::new(STYLE).play(events, nothing);
     let rate = |from: i64, to: i64| {
         let within = |unit: &Stamped<Shown>| (from..to).contains(&(unit.at.micros() / 1_000));
-        seen.iter().filter(|(_, unit)| unit.item.picture.is_some() && within(unit)).count()
+        seen.iter()
+            .filter(|(_, unit)| unit.item.picture.is_some() && within(unit))
+            .count()
     };
     assert_eq!(rate(1_000, 2_000), 60);
     assert!((29..=31).contains(&rate(4_000, 5_000)), "{}", rate(4_000, 5_000));
@@ -162,14 +191,25 @@ fn a_sender_that_changes_its_rate_is_followed() {
 fn a_missing_picture_is_led_on_for_one_interval_and_then_held() {
     let steady = Sender::steady(30.0).pictures(&mut fastrand::Rng::with_seed(0), 4.0);
     // The sender stalls for four pictures, without any sign of loss.
-    let events = steady.into_iter().enumerate().filter(|(n, _)| !(60..64).contains(n)).map(|(_, event)| event);
+    let events = steady
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| !(60..64).contains(n))
+        .map(|(_, event)| event);
     let seen = Watched::new(STYLE).play(events, nothing);
-    let from = seen.iter().position(|(_, unit)| unit.item.origin == Origin::Extrapolated).expect("it is led on");
+    let from = seen
+        .iter()
+        .position(|(_, unit)| unit.item.origin == Origin::Extrapolated)
+        .expect("it is led on");
     let origins: Vec<_> = seen[from..from + 9].iter().map(|(_, unit)| unit.item.origin).collect();
     assert_eq!(origins[..2], [Origin::Extrapolated; 2]);
     assert_eq!(origins[2..8], [Origin::Held; 6]);
     assert!(origins[8] != Origin::Held);
-    assert_eq!(seen[from + 1].1.born, seen[from - 1].1.born, "it is born with the last that came");
+    assert_eq!(
+        seen[from + 1].1.born,
+        seen[from - 1].1.born,
+        "it is born with the last that came"
+    );
 }
 
 #[test]
@@ -183,7 +223,10 @@ fn nothing_is_made_across_a_loss() {
         events.push(event);
     }
     let seen = Watched::new(STYLE).play(events, nothing);
-    let held: Vec<_> = seen.iter().filter(|(_, unit)| unit.item.origin == Origin::Held).collect();
+    let held: Vec<_> = seen
+        .iter()
+        .filter(|(_, unit)| unit.item.origin == Origin::Held)
+        .collect();
     let at = held[0].1.at;
     assert!((at.micros() - 1_983_333).abs() < 1_000, "held at {at:?}");
 }
@@ -194,7 +237,11 @@ fn what_is_forgotten_is_not_shown() {
     let flushed = events[60].0 + Span::from_millis(1);
     events.insert(61, (flushed, Signal::Flush(hearsight_core::stage::Why::Seek)));
     let seen = Watched::new(STYLE).play(events, nothing);
-    let origins: Vec<_> = seen.iter().filter(|(when, _)| *when >= flushed).map(|(_, unit)| unit.item.origin).collect();
+    let origins: Vec<_> = seen
+        .iter()
+        .filter(|(when, _)| *when >= flushed)
+        .map(|(_, unit)| unit.item.origin)
+        .collect();
     assert_eq!(origins[..2], [Origin::Received; 2], "it begins anew");
 }
 
