@@ -4,21 +4,25 @@
 //! The steps, each a kernel of its own: the decoder's blocks are laid out by cells ([`crate::fill`]), single ones outvoted
 //! ([`crate::median`]), the rest evened out ([`crate::smooth`]); each block of the new picture takes, of the vectors around
 //! it, the one that joins both pictures best ([`crate::choose`]); the pictures are moved along them ([`crate::warp`]);
-//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). After ANVIL
-//! (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
+//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). A small network
+//! ([`crate::network`]) looks at all of this ([`crate::features`]), and what it finds is added ([`crate::residual`]). After
+//! ANVIL (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
 
 use std::sync::Arc;
 
 use hearsight_core::media::{MotionField, Picture, Plane, Planes};
 
-use crate::compare::{self, Sides, Ways};
+use crate::compare::{self, Sides, Ways, Weights};
+use crate::conv::Tensor;
+use crate::features::{self, Features};
 use crate::grid::{CELL, Grid, tells};
+use crate::network::Ready;
 use crate::padded::Padded;
 use crate::planes::{PlanesError, sheets};
 use crate::resize::Change;
 use crate::split::Split;
 use crate::warp::{self, Side};
-use crate::{blend, choose, fill, median, resize, smooth};
+use crate::{blend, choose, fill, median, residual, resize, smooth};
 
 /// The decoder's motion on one picture, laid out. Made once for each picture: it is the later one's of one pair, then the
 /// earlier one's of the next.
@@ -92,7 +96,11 @@ impl<'a, S, M> Pair<'a, S, M> {
         let before = self.before.filter(|motion| fits(motion));
         let motion = Some(self.motion).filter(|motion| fits(motion)).or(before);
         match motion {
-            Some(motion) if rung == Rung::Vectors => Plan::Along { before, motion },
+            Some(motion) if rung <= Rung::Vectors => {
+                // The network learnt from pictures that have a later one.
+                let rung = if beyond { Rung::Vectors } else { rung };
+                Plan::Along { before, motion, rung }
+            }
             _ if beyond => Plan::Hold(Some(Held::Unled)),
             _ => Plan::Blend,
         }
@@ -103,12 +111,19 @@ impl<'a, S, M> Pair<'a, S, M> {
 pub(crate) enum Plan<'a, M> {
     Hold(Option<Held>),
     Blend,
-    Along { before: Option<&'a M>, motion: &'a M },
+    Along {
+        before: Option<&'a M>,
+        motion: &'a M,
+        /// With or without the network.
+        rung: Rung,
+    },
 }
 
 /// How a picture is made, best first: the steps of the ladder down which a late one goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rung {
+    /// Along the vectors, and with what the residual network makes of that.
+    Full,
     /// Along the vectors.
     Vectors,
     /// The mean of both, by their distance.
@@ -170,9 +185,14 @@ fn make_at(pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, PlanesError
     let made = match plan {
         Plan::Hold(why) => Err(why),
         Plan::Blend => Scene { pair: &padded(), split }.blended(size).map_err(Some),
-        Plan::Along { before, motion } => {
+        Plan::Along { before, motion, rung } => {
             let pair = &padded();
-            Scene { pair, split }.along_vectors(before, motion, size).map_err(Some)
+            let scene = Scene { pair, split };
+            let along = scene.along_vectors(before, motion, size).map_err(Some);
+            along.map(|along| match rung {
+                Rung::Full => (along.corrected(motion, size, split), rung),
+                _ => (along.made, rung),
+            })
         }
     };
     Ok(match made {
@@ -189,6 +209,25 @@ fn make_at(pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, PlanesError
     })
 }
 
+/// The picture along the vectors, and what the residual network looks at in it; nothing where it would be made otherwise, or
+/// held. Errors: planes that do not hold their picture.
+pub fn examine(pair: Pair<'_>, at: f32) -> Result<Option<(Picture<Planes>, Features)>, PlanesError> {
+    let split = Split::new(at);
+    let [earlier, later] = [pair.earlier, pair.later];
+    let sizes @ [size, _] = [earlier, later].map(|picture| (picture.width, picture.height));
+    let planes = [sheets(earlier)?, sheets(later)?].map(|sheets| sheets.each_ref().map(Padded::of));
+    let scene = Scene { pair: &planes, split };
+    let fits = |motion: &Motion| motion.size == size && motion.tells;
+    let Plan::Along { before, motion, .. } = pair.plan(sizes, split, Rung::Vectors, fits) else {
+        return Ok(None);
+    };
+    let Ok(along) = scene.along_vectors(before, motion, size) else {
+        return Ok(None);
+    };
+    let features = features::reference(&along.parts(motion, size, split));
+    Ok(Some((picture_from_planes(along.made, size), features)))
+}
+
 /// What all steps look at: both pictures' planes, and the time between them.
 struct Scene<'a> {
     /// Earlier and later.
@@ -196,10 +235,40 @@ struct Scene<'a> {
     split: Split,
 }
 
+/// A picture along the vectors: its planes, and what they were made of.
+struct Along<'a> {
+    made: [Vec<u8>; 3],
+    ways: [Ways<'a>; 3],
+    weights: Vec<Weights>,
+    /// The chosen vectors by cells.
+    fine: Grid,
+}
+
+impl Along<'_> {
+    /// The planes with what the network adds to them.
+    fn corrected(mut self, motion: &Motion, size: (u32, u32), split: Split) -> [Vec<u8>; 3] {
+        let features = features::reference(&self.parts(motion, size, split));
+        let answer = Ready::built_in().answer(Tensor::of(&features));
+        residual::reference(&mut self.made, size, &answer);
+        self.made
+    }
+
+    fn parts<'a>(&'a self, motion: &'a Motion, size: (u32, u32), split: Split) -> features::Parts<'a> {
+        features::Parts {
+            size,
+            made: &self.made,
+            ways: &self.ways,
+            weights: &self.weights,
+            motion: [&self.fine, &motion.soft],
+            split,
+        }
+    }
+}
+
 type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
 
 impl Scene<'_> {
-    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Outcome {
+    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Result<Along<'_>, Held> {
         let by_blocks = resize::reference(&motion.soft, Change::Halve);
         let [luma_before, luma_after] = self.pair.each_ref().map(|planes| &planes[0]);
         let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
@@ -216,17 +285,20 @@ impl Scene<'_> {
         let wide = (size.0 as usize, size.1 as usize);
         let luma = blend::reference(&ways, &weights, fine.columns, wide, self.split);
         // A cell of chroma covers a block of luma.
-        let weights = compare::halved(&weights, fine.columns);
+        let halved = compare::halved(&weights, fine.columns);
         let (chosen, smoothed) = (
             resize::reference(&chosen, Change::Shrink),
             resize::reference(&by_blocks, Change::Shrink),
         );
         let half = (wide.0.div_ceil(2), wide.1.div_ceil(2));
-        let [u, v] = [1, 2].map(|plane| {
-            let ways = self.ways(plane, &chosen, &smoothed);
-            blend::reference(&ways, &weights, chosen.columns, half, self.split)
-        });
-        Ok(([luma, u, v], Rung::Vectors))
+        let [blue, red] = [1, 2].map(|plane| self.ways(plane, &chosen, &smoothed));
+        let [u, v] = [&blue, &red].map(|ways| blend::reference(ways, &halved, chosen.columns, half, self.split));
+        Ok(Along {
+            made: [luma, u, v],
+            ways: [ways, blue, red],
+            weights,
+            fine,
+        })
     }
 
     /// A plane's samples along both grids.

@@ -1,8 +1,10 @@
-//! The requirements of WHIP (RFC 9725) put to the real server: `docs/whip.md` lists them, each with its test.
+//! The requirements of WHIP (RFC 9725) and WHEP put to the real server: `docs/whip.md` and `docs/whep.md` list them, each
+//! with its test.
 
 mod access;
 mod ice;
 mod session;
+mod watch;
 
 use std::collections::BTreeSet;
 

@@ -28,6 +28,7 @@ use settings::{Key, Settings};
 pub use view::{MadeOn, View};
 
 use crate::publish::options::{self, Options};
+use crate::smooth;
 
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
@@ -224,6 +225,8 @@ pub enum Command {
     Microphones,
     /// Send a file, a camera or a pattern to a server.
     Publish(Box<Options>),
+    /// Make a film with more pictures a second; reads no settings.
+    Smooth(Box<smooth::Options>),
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
@@ -423,6 +426,9 @@ where
 fn without_settings(flags: &ArgMatches) -> Option<Command> {
     if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
         return Some(Command::RecogniseWorker(model.clone()));
+    }
+    if flags.try_get_one::<PathBuf>("input").ok().flatten().is_some() {
+        return Some(Command::Smooth(Box::new(smooth::options::from_matches(flags))));
     }
     let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
     let names = |flag: &str| flags.get_many::<String>(flag).unwrap_or_default().cloned().collect();

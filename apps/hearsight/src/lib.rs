@@ -17,6 +17,7 @@ pub mod publish;
 pub mod send;
 pub mod serve;
 pub mod session;
+pub mod smooth;
 pub mod tape;
 pub mod telemetry;
 pub mod terminal;

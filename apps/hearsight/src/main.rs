@@ -1,6 +1,8 @@
 //! The `hearsight` command: reads the settings, starts what was asked for, and tells people what to do when it can't.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Microphones => return microphones(),
         Command::Listen(captions) => listen(&loaded.config, *captions),
         Command::Publish(options) => publish(&loaded.config, options.as_ref().clone()),
+        Command::Smooth(options) => smooth(options.as_ref().clone()),
         Command::Serve => run(loaded, Show::Page),
         Command::Demo => run(loaded, Show::Talk),
     };
@@ -80,6 +83,26 @@ enum Show {
 fn publish(config: &Config, options: Options) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     runtime()?.block_on(hearsight::publish::run(options, Clock::new(), app::asked_to_stop()))?;
+    Ok(())
+}
+
+/// The work is on threads of its own; this one listens for Ctrl-C.
+fn smooth(options: hearsight::smooth::Options) -> anyhow::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (telling, stopping) = (options.summary, Arc::clone(&stop));
+    let summary = runtime()?.block_on(async move {
+        let work = move || hearsight::smooth::run(&options, Clock::new(), &stopping);
+        let mut work = tokio::task::spawn_blocking(work);
+        let done = tokio::select! {
+            done = &mut work => done,
+            () = app::asked_to_stop() => {
+                stop.store(true, Ordering::Relaxed);
+                work.await
+            }
+        };
+        done.context("the work broke down")
+    })??;
+    hearsight::smooth::tell(&summary, telling);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 use hearsight_core::media::Block;
 
 mod beyond;
+mod full;
 
 use super::*;
 use crate::maker::{self, Maker};

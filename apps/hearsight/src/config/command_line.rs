@@ -38,6 +38,7 @@ pub(super) fn program(keys: &[Key]) -> clap::Command {
         )
         .subcommand(listen(&flags))
         .subcommand(publish(&flags))
+        .subcommand(smooth())
         .subcommand(check(&flags))
         .subcommand(
             clap::Command::new("config")
@@ -69,6 +70,12 @@ fn publish(flags: &[Arg]) -> clap::Command {
         .about("Send a file, a camera or a test pattern to a WHIP server")
         .args(options::arguments())
         .args(flags.iter().filter(has))
+}
+
+fn smooth() -> clap::Command {
+    clap::Command::new("smooth")
+        .about("Make a film with more pictures a second, along the motion vectors of its own")
+        .args(crate::smooth::options::arguments())
 }
 
 fn check(flags: &[Arg]) -> clap::Command {

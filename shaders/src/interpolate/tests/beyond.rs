@@ -18,6 +18,8 @@ fn foretold(scene: Scene<'_>, motion: impl Fn(f64, f64) -> (f64, f64), by: f32) 
     };
     let made = extrapolate(pair, by, Rung::Vectors).unwrap();
     assert_eq!((made.rung, made.held), (Rung::Vectors, None));
+    let full = extrapolate(pair, by, Rung::Full).unwrap();
+    assert_eq!(concatenated(&full.picture), concatenated(&made.picture));
     (psnr(&made.picture, &truth), psnr(&later, &truth))
 }
 

@@ -6,7 +6,6 @@
 mod device;
 mod material;
 mod methods;
-mod quality;
 mod rendered;
 mod stills;
 
@@ -15,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use hearsight_codecs::quality;
 use hearsight_tests::rig::{commit, machine};
 use serde_json::{Map, Value, json};
 

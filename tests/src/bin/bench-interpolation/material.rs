@@ -142,7 +142,7 @@ pub(crate) fn ffmpeg() -> Command {
     command
 }
 
-fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
+pub(crate) fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     let mut command = ffmpeg();
     command
         .arg("-i")
@@ -160,10 +160,10 @@ fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
 }
 
 /// Width and height in luma pixels.
-type Size = (u32, u32);
+pub(crate) type Size = (u32, u32);
 
 /// Size and pictures of a YUV4MPEG2 stream of planar 4:2:0 with 8 bits, whose frames have no parameters.
-fn pictures_of(bytes: &[u8]) -> Option<(Size, Vec<&[u8]>)> {
+pub(crate) fn pictures_of(bytes: &[u8]) -> Option<(Size, Vec<&[u8]>)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let header = std::str::from_utf8(&bytes[..end]).ok()?;
     let side = |tag: char| {
@@ -188,7 +188,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    fn encode(self, kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
+    pub(crate) fn encode(self, kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
         let mut command = match self {
             Stream::Reference => {
                 let mut command = ffmpeg();
@@ -244,7 +244,7 @@ impl Stream {
 }
 
 /// Every picture of a stream of one slice per picture, by our decoder: a unit begins with what precedes a slice.
-fn decode(stream: &[u8]) -> Result<Vec<Decoded>> {
+pub(crate) fn decode(stream: &[u8]) -> Result<Vec<Decoded>> {
     let marks = (0..stream.len().saturating_sub(4)).filter(|&at| stream[at..at + 3] == [0, 0, 1]);
     let (mut starts, mut whole) = (Vec::new(), true);
     for at in marks {

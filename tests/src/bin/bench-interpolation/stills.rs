@@ -5,7 +5,7 @@ use hearsight_tests::rig::artefacts;
 
 use crate::material::{self, Clip};
 use crate::methods::{Method, Rebuilt};
-use crate::quality::psnr;
+use hearsight_codecs::quality::psnr;
 
 /// Pictures in a row.
 const ACROSS: usize = 3;
