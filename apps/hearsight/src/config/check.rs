@@ -268,7 +268,8 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
 
 fn view(checked: &Checked<'_>) -> Result<Option<View>, ConfigError> {
     let best = match checked.text("view.quality")? {
-        "full" | "vectors" => Rung::Vectors,
+        "full" => Rung::Full,
+        "vectors" => Rung::Vectors,
         "blend" => Rung::Blend,
         "hold" => Rung::Hold,
         _ => {

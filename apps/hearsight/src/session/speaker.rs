@@ -279,6 +279,7 @@ fn view_from_counts(counts: &Counts) -> wire::View {
         extrapolated: counts.of(Origin::Extrapolated),
         held: counts.of(Origin::Held),
         rung: match counts.rung {
+            Rung::Full => wire::Rung::Full,
             Rung::Vectors => wire::Rung::Vectors,
             Rung::Blend => wire::Rung::Blend,
             Rung::Hold => wire::Rung::Hold,

@@ -77,6 +77,7 @@ impl Totals {
 /// The name of a rung on the wire and in metrics.
 pub(super) const fn name(rung: Rung) -> &'static str {
     match rung {
+        Rung::Full => "full",
         Rung::Vectors => "vectors",
         Rung::Blend => "blend",
         Rung::Hold => "hold",

@@ -9,7 +9,7 @@ use hearsight_core::time::{Moment, Span};
 use hearsight_shaders::interpolate::Rung;
 
 /// Every rung, best first.
-pub const RUNGS: [Rung; 3] = [Rung::Vectors, Rung::Blend, Rung::Hold];
+pub const RUNGS: [Rung; 4] = [Rung::Full, Rung::Vectors, Rung::Blend, Rung::Hold];
 
 /// What a miss adds to the strain, and what a picture kept takes away: one miss in five is one too many.
 const MISS: u32 = 4;
@@ -59,6 +59,11 @@ impl Ladder {
             moved: None,
             trial: false,
         }
+    }
+
+    /// The best rung that is ever tried.
+    pub fn best(&self) -> Rung {
+        self.best
     }
 
     /// The best rung that is tried now.

@@ -81,12 +81,12 @@ impl Smooth {
             most_delay: budget::PLAYOUT,
         };
         Smooth {
-            hand,
             screen,
             effort,
             wanted: style.best,
             display: Display::new(limits),
-            ladder: Ladder::new(style.best),
+            ladder: ladder(&hand, style.best),
+            hand,
             kept: VecDeque::with_capacity(MOST_KEPT),
             broken: true,
             making: None,
@@ -208,7 +208,7 @@ impl Smooth {
         let (rung, origin) = match place {
             Place::Between(_) => (self.ladder.choose(now, left, pixels), Origin::Made),
             Place::Beyond(_) if self.ladder.may_extrapolate(left, pixels) => {
-                (self.ladder.ceiling(), Origin::Extrapolated)
+                (self.ladder.ceiling().max(Rung::Vectors), Origin::Extrapolated)
             }
             Place::Beyond(_) => (Rung::Hold, Origin::Extrapolated),
         };
@@ -262,6 +262,7 @@ impl Smooth {
         {
             tracing::warn!(%problem, "the graphics processor is lost: pictures of this session are made on the CPU");
             self.hand = Hand::Cpu;
+            self.ladder = ladder(&self.hand, self.wanted);
         }
     }
 
@@ -318,7 +319,9 @@ impl Smooth {
         let pixels = self.kept.back().map_or(0, |kept| kept.parent.pixels());
         if ceiling == self.wanted {
             None
-        } else if matches!(self.hand, Hand::Cpu) && self.ladder.too_dear(budget::SMOOTH_SLICE, pixels) {
+        } else if matches!(self.hand, Hand::Cpu)
+            && (ceiling == self.ladder.best() || self.ladder.too_dear(budget::SMOOTH_SLICE, pixels))
+        {
             Some(Reason::NoGpu)
         } else {
             Some(Reason::Overload)
@@ -366,6 +369,14 @@ impl Smooth {
         }
         out.end();
     }
+}
+
+/// What is in reach of a hand: the residual network takes a graphics processor.
+fn ladder(hand: &Hand, wanted: Rung) -> Ladder {
+    Ladder::new(match hand {
+        Hand::Cpu => wanted.max(Rung::Vectors),
+        Hand::Device(_) => wanted,
+    })
 }
 
 impl Engine for Smooth {
