@@ -19,6 +19,8 @@ const MOST_STRAIN: u32 = 5 * MISS;
 const PATIENCE: Span = Span::from_secs(5);
 /// And at most.
 const MOST_PATIENCE: Span = Span::from_secs(60);
+/// After a slice that was too long, nothing is made for so many times its length: whoever shares the thread comes first.
+const REST: i64 = 4;
 /// Costs are learnt for a picture of so many pixels, because they grow with them.
 const PIXELS: i64 = 1 << 20;
 
@@ -35,6 +37,9 @@ pub enum Work {
 #[derive(Debug)]
 pub struct Ladder {
     best: Rung,
+    /// The longest that any of it should take.
+    slice: Span,
+    rests_until: Option<Moment>,
     ceiling: Rung,
     between: [Percentile95; RUNGS.len()],
     beyond: Percentile95,
@@ -47,10 +52,12 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// A ladder that ends at `best`.
-    pub fn new(best: Rung) -> Ladder {
+    /// A ladder that ends at `best`, for work in slices no longer than `slice`.
+    pub fn new(best: Rung, slice: Span) -> Ladder {
         Ladder {
             best,
+            slice,
+            rests_until: None,
             ceiling: best,
             between: Default::default(),
             beyond: Percentile95::default(),
@@ -76,17 +83,20 @@ impl Ladder {
         self.expected(Work::Between(self.ceiling), pixels).unwrap_or(Span::ZERO)
     }
 
-    /// Whether the next rung up takes more than `most` for a picture of so many pixels, however little else there is to do.
-    pub fn too_dear(&self, most: Span, pixels: u64) -> bool {
+    /// Whether the next rung up takes longer than a slice for a picture of so many pixels, however little else there is to do.
+    pub fn too_dear(&self, pixels: u64) -> bool {
         let above = RUNGS[place(self.ceiling).saturating_sub(1)];
         above >= self.best
             && self
                 .expected(Work::Between(above), pixels)
-                .is_some_and(|cost| cost > most)
+                .is_some_and(|cost| cost > self.slice)
     }
 
     /// How to make a picture of so many pixels within `left`.
     pub fn choose(&mut self, now: Moment, left: Span, pixels: u64) -> Rung {
+        if self.rests(now) {
+            return Rung::Hold;
+        }
         self.climb(now);
         let fits = |rung: &Rung| *rung == Rung::Hold || self.fits(Work::Between(*rung), left, pixels);
         let chosen = RUNGS
@@ -101,8 +111,8 @@ impl Ladder {
     }
 
     /// Whether a picture of so many pixels may be extrapolated within `left`.
-    pub fn may_extrapolate(&self, left: Span, pixels: u64) -> bool {
-        self.ceiling < Rung::Blend && self.fits(Work::Beyond, left, pixels)
+    pub fn may_extrapolate(&self, now: Moment, left: Span, pixels: u64) -> bool {
+        self.ceiling < Rung::Blend && !self.rests(now) && self.fits(Work::Beyond, left, pixels)
     }
 
     /// What work on a picture of so many pixels took, and whether that was in time.
@@ -110,6 +120,9 @@ impl Ladder {
         let scaled =
             Span::from_nanos((i128::from(cost.nanos()) * i128::from(PIXELS) / i128::from(pixels.max(1))) as i64);
         self.cost_of(work).learn(scaled);
+        if cost > self.slice {
+            self.rests_until = Some(now + cost * (1 + REST));
+        }
         if let Work::Between(rung) = work {
             if cost > left {
                 self.miss(now);
@@ -117,6 +130,10 @@ impl Ladder {
                 self.strain = self.strain.saturating_sub(1);
             }
         }
+    }
+
+    fn rests(&self, now: Moment) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
     }
 
     fn fits(&self, work: Work, left: Span, pixels: u64) -> bool {

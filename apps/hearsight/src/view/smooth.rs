@@ -207,7 +207,7 @@ impl Smooth {
         let left = self.time_left(tick, now, &unit, place);
         let (rung, origin) = match place {
             Place::Between(_) => (self.ladder.choose(now, left, pixels), Origin::Made),
-            Place::Beyond(_) if self.ladder.may_extrapolate(left, pixels) => {
+            Place::Beyond(_) if self.ladder.may_extrapolate(now, left, pixels) => {
                 (self.ladder.ceiling().max(Rung::Vectors), Origin::Extrapolated)
             }
             Place::Beyond(_) => (Rung::Hold, Origin::Extrapolated),
@@ -319,9 +319,7 @@ impl Smooth {
         let pixels = self.kept.back().map_or(0, |kept| kept.parent.pixels());
         if ceiling == self.wanted {
             None
-        } else if matches!(self.hand, Hand::Cpu)
-            && (ceiling == self.ladder.best() || self.ladder.too_dear(budget::SMOOTH_SLICE, pixels))
-        {
+        } else if matches!(self.hand, Hand::Cpu) && (ceiling == self.ladder.best() || self.ladder.too_dear(pixels)) {
             Some(Reason::NoGpu)
         } else {
             Some(Reason::Overload)
@@ -373,10 +371,11 @@ impl Smooth {
 
 /// What is in reach of a hand: the residual network takes a graphics processor.
 fn ladder(hand: &Hand, wanted: Rung) -> Ladder {
-    Ladder::new(match hand {
+    let best = match hand {
         Hand::Cpu => wanted.max(Rung::Vectors),
         Hand::Device(_) => wanted,
-    })
+    };
+    Ladder::new(best, budget::SMOOTH_SLICE)
 }
 
 impl Engine for Smooth {

@@ -40,17 +40,18 @@ fn hopeless(_: Rung) -> Span {
 }
 
 const LEFT: Span = Span::from_millis(20);
+const SLICE: Span = Span::from_millis(25);
 
 #[test]
 fn what_fits_is_made_at_its_best() {
-    let mut ladder = Ladder::new(Rung::Vectors);
+    let mut ladder = Ladder::new(Rung::Vectors, SLICE);
     let rungs = climb(&mut ladder, Moment::ZERO, 60, LEFT, cheap);
     assert_eq!(share(&rungs, Rung::Vectors), 1.0);
 }
 
 #[test]
 fn what_does_not_fit_steps_down_and_is_tried_more_and_more_seldom() {
-    let mut ladder = Ladder::new(Rung::Vectors);
+    let mut ladder = Ladder::new(Rung::Vectors, SLICE);
     let rungs = climb(&mut ladder, Moment::ZERO, 600, LEFT, dear);
     let tried: Vec<usize> = (0..rungs.len()).filter(|n| rungs[*n] == Rung::Vectors).collect();
     assert!(tried.len() <= 20, "{} pictures were tried", tried.len());
@@ -58,12 +59,12 @@ fn what_does_not_fit_steps_down_and_is_tried_more_and_more_seldom() {
     let apart: Vec<usize> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(apart.windows(2).all(|pair| pair[0] <= pair[1] + 2), "{apart:?}");
     assert!(*apart.last().expect("it is tried again") >= 1_700, "{apart:?}");
-    assert!(ladder.too_dear(LEFT, PIXELS));
+    assert!(ladder.too_dear(PIXELS));
 }
 
 #[test]
 fn a_machine_that_can_do_nothing_holds_and_comes_back_when_it_can() {
-    let mut ladder = Ladder::new(Rung::Vectors);
+    let mut ladder = Ladder::new(Rung::Vectors, SLICE);
     let rungs = climb(&mut ladder, Moment::ZERO, 30, LEFT, hopeless);
     assert!(share(&rungs[60..], Rung::Hold) > 0.98);
     let better = Moment::ZERO + Span::from_secs(30);
@@ -81,7 +82,7 @@ fn a_few_slow_pictures_change_nothing_for_good() {
         let mut random = fastrand::Rng::with_seed(seed);
         let slow = random.u32(2..9);
         let random = std::cell::RefCell::new(random);
-        let mut ladder = Ladder::new(Rung::Vectors);
+        let mut ladder = Ladder::new(Rung::Vectors, SLICE);
         let cost = |_| {
             let mut random = random.borrow_mut();
             // One in a hundred takes too long.
@@ -98,7 +99,7 @@ fn a_few_slow_pictures_change_nothing_for_good() {
 
 #[test]
 fn what_was_learnt_of_one_size_holds_for_another() {
-    let mut ladder = Ladder::new(Rung::Vectors);
+    let mut ladder = Ladder::new(Rung::Vectors, SLICE);
     climb(&mut ladder, Moment::ZERO, 10, LEFT, cheap);
     let lead = ladder.lead(PIXELS * 4);
     assert!((lead.millis_f64() - 16.0).abs() < 0.5, "{lead}");
