@@ -1,7 +1,6 @@
 //! Codes what is shown, once for all who watch.
 
 use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder};
-use hearsight_core::gate::Percentile95;
 use hearsight_core::media::{Packet, Picture, Planes};
 use hearsight_core::stage::{Engine, Fault, Lost, Outbox, Signal, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
@@ -23,10 +22,10 @@ pub struct Coder {
     bitrate: u32,
     screen: Screen,
     effort: Effort,
-    cost: Percentile95,
     encoder: Option<H264Encoder>,
     /// What the viewers have does not lead to the next picture.
     broken: bool,
+    /// The slice that runs codes a picture, and opens no coder for it.
     coding: bool,
 }
 
@@ -37,7 +36,6 @@ impl Coder {
             bitrate,
             screen,
             effort,
-            cost: Percentile95::default(),
             encoder: None,
             broken: true,
             coding: false,
@@ -54,9 +52,10 @@ impl Coder {
         }
         let picture = even(picture);
         let fps = 1.0 / shown.item.state.period.secs_f64().max(1e-3);
+        let had_coder = self.encoder.is_some();
         match self.code(now, &picture, fps) {
             Ok(packet) => {
-                self.coding = true;
+                self.coding = had_coder;
                 self.broken = false;
                 out.put(shown.with(packet));
                 Ok(())
@@ -158,8 +157,7 @@ impl Engine for Coder {
 
     fn took(&mut self, cost: Span) {
         if self.coding {
-            self.cost.learn(cost);
-            self.effort.set(self.cost.get().unwrap_or(Span::ZERO));
+            self.effort.learn(cost);
         }
     }
 }

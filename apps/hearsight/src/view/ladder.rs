@@ -41,14 +41,32 @@ pub struct Ladder {
     slice: Span,
     rests_until: Option<Moment>,
     ceiling: Rung,
-    between: [Percentile95; RUNGS.len()],
-    beyond: Percentile95,
+    between: [Learnt; RUNGS.len()],
+    beyond: Learnt,
     strain: u32,
     patience: Span,
     /// When the ceiling last moved; `None` before anything was chosen.
     moved: Option<Moment>,
     /// The ceiling is being tried: what failed here before may fail again.
     trial: bool,
+}
+
+/// What work of one kind takes.
+#[derive(Debug, Default)]
+struct Learnt {
+    warm: bool,
+    cost: Percentile95,
+}
+
+impl Learnt {
+    /// Learns from all but the first, which pays for memory and code that are touched for the first time; says whether it did.
+    fn learn(&mut self, cost: Span) -> bool {
+        let warm = std::mem::replace(&mut self.warm, true);
+        if warm {
+            self.cost.learn(cost);
+        }
+        warm
+    }
 }
 
 impl Ladder {
@@ -60,7 +78,7 @@ impl Ladder {
             rests_until: None,
             ceiling: best,
             between: Default::default(),
-            beyond: Percentile95::default(),
+            beyond: Learnt::default(),
             strain: 0,
             patience: PATIENCE,
             moved: None,
@@ -119,11 +137,13 @@ impl Ladder {
     pub fn took(&mut self, now: Moment, work: Work, pixels: u64, cost: Span, left: Span) {
         let scaled =
             Span::from_nanos((i128::from(cost.nanos()) * i128::from(PIXELS) / i128::from(pixels.max(1))) as i64);
-        self.cost_of(work).learn(scaled);
+        let warm = self.cost_of(work).learn(scaled);
         if cost > self.slice {
             self.rests_until = Some(now + cost * (1 + REST));
         }
-        if let Work::Between(rung) = work {
+        if let Work::Between(rung) = work
+            && warm
+        {
             if cost > left {
                 self.miss(now);
             } else if rung == self.ceiling {
@@ -142,13 +162,13 @@ impl Ladder {
 
     fn expected(&self, work: Work, pixels: u64) -> Option<Span> {
         let learnt = match work {
-            Work::Between(rung) => self.between[place(rung)].get(),
-            Work::Beyond => self.beyond.get(),
+            Work::Between(rung) => self.between[place(rung)].cost.get(),
+            Work::Beyond => self.beyond.cost.get(),
         };
         learnt.map(|cost| Span::from_nanos((i128::from(cost.nanos()) * i128::from(pixels) / i128::from(PIXELS)) as i64))
     }
 
-    fn cost_of(&mut self, work: Work) -> &mut Percentile95 {
+    fn cost_of(&mut self, work: Work) -> &mut Learnt {
         match work {
             Work::Between(rung) => &mut self.between[place(rung)],
             Work::Beyond => &mut self.beyond,
@@ -185,7 +205,7 @@ impl Ladder {
         }
         self.ceiling = RUNGS[place(self.ceiling) - 1];
         // What it cost when it failed says little of what it costs now.
-        self.between[place(self.ceiling)] = Percentile95::default();
+        self.between[place(self.ceiling)] = Learnt::default();
         self.settle(now, true);
     }
 

