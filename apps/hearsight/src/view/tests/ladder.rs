@@ -56,13 +56,10 @@ fn what_does_not_fit_steps_down_and_is_tried_more_and_more_seldom() {
     let tried: Vec<usize> = (0..rungs.len()).filter(|n| rungs[*n] == Rung::Vectors).collect();
     assert!(tried.len() <= 40, "{} pictures were tried", tried.len());
     assert!(share(&rungs[60..], Rung::Blend) > 0.98);
-    let apart: Vec<usize> = tried.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(
-        apart
-            .windows(2)
-            .all(|pair| pair[0] <= 10 || pair[1] <= 10 || pair[0] <= pair[1] + 2),
-        "{apart:?}"
-    );
+    // A trial is two pictures, the first of which tells nothing; from one trial to the next it takes longer and longer.
+    let apart = tried.windows(2).map(|pair| pair[1] - pair[0]);
+    let apart: Vec<usize> = apart.filter(|pictures| *pictures > 30).collect();
+    assert!(apart.windows(2).all(|pair| pair[0] <= pair[1] + 8), "{apart:?}");
     assert!(*apart.last().expect("it is tried again") >= 1_700, "{apart:?}");
     assert!(ladder.too_dear(PIXELS));
 }
