@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hearsight_codecs::h264;
+use hearsight_codecs::{h264, source};
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::vad::{Runtime, Silero};
 use rustls::pki_types::CertificateDer;
@@ -88,7 +88,16 @@ impl fmt::Display for Finding {
 /// One kind of check. Whoever adds something that a server needs adds what looks whether it is there.
 type Check = fn(&Config, &mut Vec<Finding>);
 
-const CHECKS: [Check; 7] = [addresses, certificate, access, folders, models, recogniser, video];
+const CHECKS: [Check; 8] = [
+    addresses,
+    certificate,
+    access,
+    folders,
+    models,
+    recogniser,
+    video,
+    sources,
+];
 
 /// Looks at everything, prints what was found, and answers with the status of the command: success if the server could
 /// start.
@@ -370,6 +379,23 @@ fn video(_: &Config, findings: &mut Vec<Finding>) {
         Ok(_) => Finding::good("video", "H.264 can be decoded"),
         Err(problem) => Finding::bad("video", format!("{problem}: install libavcodec")),
     });
+}
+
+/// What `hearsight publish` reads files and cameras with; a server does without.
+fn sources(_: &Config, findings: &mut Vec<Finding>) {
+    const CHECK: &str = "publish";
+    let missing = source::missing_plugins();
+    if missing.is_empty() {
+        findings.push(Finding::good(CHECK, "files and cameras can be read"));
+    }
+    findings.extend(missing.iter().map(|plugin| {
+        let found = format!("GStreamer's {} is not there", plugin.element);
+        Finding::doubtful(
+            CHECK,
+            found,
+            format!("install {} to publish files and cameras", plugin.package),
+        )
+    }));
 }
 
 fn now() -> Duration {
