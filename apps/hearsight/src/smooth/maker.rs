@@ -147,15 +147,12 @@ impl Maker {
             before: before.and_then(Motion::there),
             motion,
         };
-        let (made, _) = there.kernels.make(&there.device, pair, way, rung)?;
-        there.back += made.pixels.bytes();
-        let (width, height) = (made.width, made.height);
-        let planes = made.pixels.read(&there.device)?;
-        // What the device itself holds back, it does not tell.
-        let (rung, held) = match (from.width, from.height) == (to.width, to.height) {
-            true => (rung, None),
-            false => (Rung::Hold, Some(interpolate::Held::Resized)),
-        };
+        let made = there.kernels.make(&there.device, pair, way, rung)?;
+        there.back += made.picture.pixels.bytes();
+        let (width, height) = (made.picture.width, made.picture.height);
+        let planes = made.picture.pixels.read(&there.device)?;
+        let held = made.verdict.read(&there.device)?;
+        let rung = if held.is_some() { Rung::Hold } else { made.rung };
         let picture = picture_from_planes(planes, (width, height));
         Ok(Made { picture, rung, held })
     }

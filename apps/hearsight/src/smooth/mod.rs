@@ -35,7 +35,7 @@ use hearsight_live::pull::{self, PullError};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-use between::{Between, Notes, Times};
+use between::{Between, Met, Notes, Times};
 use maker::{MakeError, Maker};
 pub use options::Options;
 use options::{Existing, Quality, Telling};
@@ -125,12 +125,7 @@ fn remedy(why: &ContainerError) -> &'static str {
 pub fn run(options: &Options, clock: Clock, stop: &Arc<AtomicBool>) -> Result<Summary, SmoothError> {
     let began = clock.now();
     look_at_names(options)?;
-    let named = || options.input.display().to_string();
-    let film = |why| SmoothError::Film { path: named(), why };
-    if options.quality != Quality::Blend && is_all_intra(&options.input).map_err(film)? {
-        return Err(SmoothError::AllIntra(named()));
-    }
-    let reader = Reader::open(&options.input).map_err(film)?;
+    let reader = open(options)?;
     let pictures = reader.pictures();
     let maker = Maker::open(options.place)?;
     let name = maker.name();
@@ -160,15 +155,9 @@ pub fn run(options: &Options, clock: Clock, stop: &Arc<AtomicBool>) -> Result<Su
     let mut desk = lock(&desk);
     desk.progress.close();
     let met = notes.read();
-    if let Some(failure) = desk.failure.take().or(met.failure.clone()) {
-        return Err(SmoothError::Failed(failure));
-    }
-    ended?;
-    if stop.load(Ordering::Relaxed) {
-        return Err(SmoothError::Stopped);
-    }
+    judge(&mut desk, &met, ended, stop)?;
     if desk.counts.all() == 0 {
-        return Err(SmoothError::Undecodable(named()));
+        return Err(SmoothError::Undecodable(options.input.display().to_string()));
     }
     desk.finish().map_err(refused)?;
     keep(draft, options)?;
@@ -186,6 +175,28 @@ pub fn run(options: &Options, clock: Clock, stop: &Arc<AtomicBool>) -> Result<Su
         making: tally.slices.get("between").map_or(Span::ZERO, |slices| slices.sum()),
         likeness: desk.truth.as_ref().map(Truth::likeness),
     })
+}
+
+/// Opens the film, if anything can be made of it.
+fn open(options: &Options) -> Result<Reader, SmoothError> {
+    let named = || options.input.display().to_string();
+    let film = |why| SmoothError::Film { path: named(), why };
+    if options.quality != Quality::Blend && is_all_intra(&options.input).map_err(film)? {
+        return Err(SmoothError::AllIntra(named()));
+    }
+    Reader::open(&options.input).map_err(film)
+}
+
+/// Whether it came to its end: the cause of trouble goes before what followed from it.
+fn judge(desk: &mut Desk, met: &Met, ended: Result<(), PullError>, stop: &AtomicBool) -> Result<(), SmoothError> {
+    if let Some(failure) = desk.failure.take().or_else(|| met.failure.clone()) {
+        return Err(SmoothError::Failed(failure));
+    }
+    ended?;
+    match stop.load(Ordering::Relaxed) {
+        true => Err(SmoothError::Stopped),
+        false => Ok(()),
+    }
 }
 
 /// Prints a summary to standard output.

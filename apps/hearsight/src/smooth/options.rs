@@ -21,6 +21,9 @@ const PRESETS: [&str; 9] = [
     "veryslow",
 ];
 
+const HOW: &str =
+    "How pictures are made, at best: full adds to vectors what a small network finds, and takes far longer on a CPU";
+
 /// What to read, what to make of it, and how to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -51,6 +54,8 @@ pub struct Options {
 /// How pictures are made, at best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quality {
+    /// Along the vectors, and with what the residual network adds.
+    Full,
     /// Along the vectors.
     Vectors,
     /// The mean of both neighbours.
@@ -61,6 +66,7 @@ impl Quality {
     /// The rung of the ladder that it begins at.
     pub fn rung(self) -> Rung {
         match self {
+            Quality::Full => Rung::Full,
             Quality::Vectors => Rung::Vectors,
             Quality::Blend => Rung::Blend,
         }
@@ -137,8 +143,8 @@ fn making() -> [Arg; 6] {
             .value_parser(value_parser!(u32).range(2..=16))
             .conflicts_with("rate"),
         flag("rate", "R", rate).value_parser(rate_from_text),
-        flag("quality", "HOW", "How pictures are made, at best")
-            .value_parser(["vectors", "blend"])
+        flag("quality", "HOW", HOW)
+            .value_parser(["full", "vectors", "blend"])
             .default_value("vectors"),
         flag("device", "WHERE", device)
             .value_parser(["auto", "cpu", "gpu"])
@@ -178,6 +184,7 @@ pub fn from_matches(matches: &ArgMatches) -> Options {
         output: path("output").expect(required),
         pace: matches.get_one("rate").copied().map_or(Pace::Times(times), Pace::Rate),
         quality: match word("quality") {
+            "full" => Quality::Full,
             "blend" => Quality::Blend,
             _ => Quality::Vectors,
         },

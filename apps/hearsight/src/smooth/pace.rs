@@ -5,6 +5,8 @@ use hearsight_core::time::{MediaTime, Span};
 
 /// Over a longer pause nothing is made: it was one for whoever filmed, too. It bounds what a file can ask for.
 const LONGEST_PAUSE: Span = Span::from_secs(2);
+/// More are not made between two: they wait in memory until all are.
+const MOST_BETWEEN: i64 = 32;
 /// A picture this near to a place of the grid is the one for it: what coarse containers round.
 const NEAR: Span = Span::from_millis(1);
 
@@ -58,7 +60,7 @@ impl Places {
                 let parts = if bridged { parts.max(1) } else { 1 };
                 (0..parts).map(|part| slot(from, span, part, parts)).collect()
             }
-            Pace::Rate(rate) => self.on_grid(rate, from, to, bridged),
+            Pace::Rate(rate) => self.on_grid(rate, from, to, bridged && rate.nearest(span) <= MOST_BETWEEN),
         }
     }
 

@@ -42,6 +42,7 @@ pub struct Truth {
     ahead: VecDeque<Stamped<Decoded>>,
     out: Outbox<Decoded>,
     over: bool,
+    first: Option<MediaTime>,
     near: Span,
     likeness: Likeness,
 }
@@ -62,16 +63,23 @@ impl Truth {
             ahead: VecDeque::new(),
             out: Outbox::default(),
             over: false,
+            first: None,
             near,
             likeness: Likeness::default(),
         })
     }
 
-    /// Compares a made picture with the true one of its time, where there is one of its size. Times must go on.
-    pub fn compare(&mut self, at: MediaTime, made: &Picture<Planes>) {
+    /// Compares a made picture with the true one of its time, where there is one of its size. Both films' times are counted
+    /// from their first pictures, `after` is the made one's; it must go on.
+    pub fn compare(&mut self, after: Span, made: &Picture<Planes>) {
         while self.ahead.len() < 2 && !self.over {
             self.read_on();
         }
+        let Some(first) = self.first.or(self.ahead.front().map(|truth| truth.at)) else {
+            return;
+        };
+        self.first = Some(first);
+        let at = first + after;
         while let Some(first) = self.ahead.front() {
             if first.at + self.near < at {
                 self.ahead.pop_front();

@@ -39,7 +39,8 @@ impl Counts {
             Came::Kept => &mut self.kept,
             Came::Made => &mut self.made,
             Came::Blended => &mut self.blended,
-            Came::Held(Held::Repeated) => &mut self.repeats,
+            // Only beyond a last picture is there no lead: nothing is made there.
+            Came::Held(Held::Repeated | Held::Unled) => &mut self.repeats,
             Came::Held(Held::Cut) => &mut self.cuts,
             Came::Held(Held::Resized) => &mut self.resized,
         };

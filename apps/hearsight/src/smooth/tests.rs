@@ -252,14 +252,14 @@ fn what_cannot_be_made_smooth_is_told_and_leaves_nothing_behind() {
     assert_eq!(files(folder.path()), before);
     let mut blend = options(&intra, &output);
     blend.quality = Quality::Blend;
-    assert_eq!(smooth(&blend).unwrap().counts.blended, 30);
+    assert_eq!(smooth(&blend).unwrap().counts.new(), 30);
     assert_eq!(files(folder.path()), before + 1);
 }
 
 #[test]
 fn what_can_be_saved_of_a_damaged_film_is() {
     let folder = tempfile::tempdir().unwrap();
-    let short = [REORDERED, &["-g", "10"]].concat();
+    let short = [REORDERED, &["-g", "10", "-an"]].concat();
     for name in ["film.mkv", "film.ts", "film.mp4"] {
         let coding = [
             &short[..],

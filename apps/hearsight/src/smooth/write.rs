@@ -54,14 +54,15 @@ impl Desk {
 
     fn take(&mut self, now: Moment, shown: &Stamped<Shown>) -> Result<(), ContainerError> {
         let Shown { picture, lasts, came } = &shown.item;
+        let first = *self.first.get_or_insert(shown.at);
         if let (Some(truth), true) = (&mut self.truth, *came != Came::Kept) {
-            truth.compare(shown.at, picture);
+            truth.compare(shown.at - first, picture);
         }
         if let Some(writer) = &mut self.writer {
             writer.picture(&fit::to(picture, self.size), shown.at, *lasts)?;
         }
         self.counts.count(*came);
-        self.lasts = shown.at + *lasts - *self.first.get_or_insert(shown.at);
+        self.lasts = shown.at + *lasts - first;
         self.progress.look(now, shown.at, &self.counts);
         Ok(())
     }

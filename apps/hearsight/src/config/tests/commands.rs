@@ -45,6 +45,18 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
 }
 
 #[test]
+fn smoothing_a_film_reads_no_settings() {
+    let bad = around(&[("HEARSIGHT_LISTEN_HTPP", "x")], None);
+    let asked = load_within(["hearsight", "smooth", "in.mp4", "out.mp4"], bad).unwrap();
+    let Command::Smooth(options) = asked.command else {
+        panic!("a film is to be made smooth")
+    };
+    assert_eq!((options.input, options.output), ("in.mp4".into(), "out.mp4".into()));
+    let nothing = load_within(["hearsight", "smooth", "in.mp4"], around(&[], None));
+    assert!(matches!(nothing, Err(ConfigError::Usage(_))));
+}
+
+#[test]
 fn a_check_is_for_people_or_for_machines() {
     let asked = |args: &[&str]| load_within(args, around(&[], None)).unwrap().command;
     assert_eq!(asked(&["hearsight", "check"]), Command::Check(Report::People));
