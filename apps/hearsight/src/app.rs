@@ -29,6 +29,7 @@ use crate::serve::{
 use crate::session::{Sessions, Told};
 use crate::tape::Recorder;
 use crate::telemetry::Telemetry;
+use crate::view::{self, Views};
 use crate::watch::{Screens, View};
 use crate::webhook::{Backoff, BadSecret, Target, Webhooks};
 
@@ -38,9 +39,6 @@ const CONNECTIONS_PER_SESSION: usize = 8;
 const WARNING: Duration = Duration::from_secs(1);
 /// How long sessions that were told to end may take: the host takes them down after five seconds.
 const FAREWELL: Duration = Duration::from_secs(6);
-
-/// What of a session can be watched.
-const VIEWS: &[View] = &[View::Received];
 
 /// The longest file of one secret that is read.
 const MAX_SECRET: u64 = 4096;
@@ -62,6 +60,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Pictures can't be shown as the settings ask for.
+    #[error(transparent)]
+    View(#[from] view::OpenError),
     /// HTTP can't be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -280,12 +281,18 @@ fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<
         .map(|path| open_tape(path, host.clock()))
         .transpose()?;
     let rooms = kit.clone();
+    let views = config.view.as_ref().map(Views::open).transpose()?;
+    let shown: &[View] = match views {
+        Some(_) => &View::ALL,
+        None => &[View::Received],
+    };
     Ok(Sessions::new(
         host,
         kit.recogniser(),
         Box::new(move || rooms.rooms()),
         told.clone(),
-        Screens::new(VIEWS),
+        Screens::new(shown),
+        views,
         tape.map(|tape| (tape, threads(config))),
     ))
 }

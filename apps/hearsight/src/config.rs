@@ -9,6 +9,7 @@ mod operate;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ use command_line::program;
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
 use settings::{Key, Settings};
+pub use view::{MadeOn, View};
 
 use crate::publish::options::{self, Options};
 use crate::smooth;
@@ -50,6 +52,8 @@ pub struct Config {
     pub recognise: Recognise,
     /// The engines' threads.
     pub engine: Engine,
+    /// How pictures are shown at a higher rate; none: not at all.
+    pub view: Option<View>,
     /// What is logged, and how.
     pub log: Log,
     /// The microphone of this machine.

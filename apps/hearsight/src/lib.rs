@@ -21,6 +21,7 @@ pub mod smooth;
 pub mod tape;
 pub mod telemetry;
 pub mod terminal;
+pub mod view;
 pub mod watch;
 pub mod webhook;
 pub mod wire;

@@ -57,6 +57,7 @@ impl Collector for Figures {
         };
         inside.sessions(&mut page)?;
         inside.viewers(&mut page)?;
+        inside.views(&mut page)?;
         inside.transport(&mut page)?;
         inside.graphs(&mut page)?;
         inside.recognisers(&mut page)?;
@@ -271,6 +272,24 @@ impl Inside {
             .iter()
             .map(|(stage, depth)| ([("stage", *stage)], *depth as u64));
         page.gauges("hearsight_link_depth_max", "The longest that a link ever was", depths)
+    }
+
+    fn views(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Some(totals) = self.sessions.shown() else {
+            return Ok(());
+        };
+        let frames = totals.moments().map(|(kind, count)| ([("kind", kind)], count));
+        page.counters(
+            "hearsight_view_frames",
+            "Moments at which a smooth view shows a picture, by what became of them",
+            frames,
+        )?;
+        let rungs = totals.rungs().map(|(rung, count)| ([("rung", rung)], count));
+        page.gauges(
+            "hearsight_view_rung",
+            "Smooth views, by the best way that there is time for",
+            rungs,
+        )
     }
 
     fn recognisers(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -16,6 +16,7 @@ use hearsight_live::host::{self, Host};
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
 use crate::serve::{Door, Guest};
 use crate::tape::{self, Recorder};
+use crate::view::{Totals, Views};
 use crate::watch::{Asked, NotShown, OnAir, Screen, Screens, View};
 use crate::wire::{self, ToClient, ToServer};
 use crate::wiring::{self, Audience, Doors, Rooms};
@@ -37,19 +38,22 @@ pub struct Sessions {
     recogniser: wire::Recogniser,
     roll: Roll,
     screens: Screens,
+    /// None where pictures are shown as they come alone.
+    views: Option<Views>,
     /// Waits for the first session: a tape holds one.
     tape: Mutex<Option<(Recorder, usize)>>,
 }
 
 impl Sessions {
-    /// Sessions on `host`, whose rooms `open` opens, of which others are `told`, and which are shown on `screens`; the first
-    /// is recorded on `tape`, with the number of engine threads.
+    /// Sessions on `host`, whose rooms `open` opens, of which others are `told`, and which are shown on `screens`, as `views`
+    /// make it of them too; the first is recorded on `tape`, with the number of engine threads.
     pub fn new(
         host: Host,
         recogniser: wire::Recogniser,
         open: Opener,
         told: Told,
         screens: Screens,
+        views: Option<Views>,
         tape: Option<(Recorder, usize)>,
     ) -> Sessions {
         let roll = Roll::new(told, host.clock());
@@ -59,6 +63,7 @@ impl Sessions {
             recogniser,
             roll,
             screens,
+            views,
             tape: Mutex::new(tape),
         }
     }
@@ -71,6 +76,11 @@ impl Sessions {
     /// Where sessions are shown.
     pub fn screens(&self) -> &Screens {
         &self.screens
+    }
+
+    /// What smooth views came to, where there are any.
+    pub fn shown(&self) -> Option<&Totals> {
+        self.views.as_ref().map(Views::totals)
     }
 
     /// Lets nobody else in: newcomers are told to come back later.
@@ -107,6 +117,11 @@ impl Door for Sessions {
         if let Some((tape, threads)) = &tape {
             rooms = tape::record(rooms, *threads, tape);
         }
+        let on_air = self.screens.enter(&guest.stream, id);
+        rooms.view = self
+            .views
+            .as_ref()
+            .map(|views| views.viewing(on_air.screen(View::Smooth)));
         let meter = Meter::default();
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
@@ -144,7 +159,7 @@ impl Door for Sessions {
             nonsense: 0,
             tape,
             visit,
-            on_air: self.screens.enter(&guest.stream, id),
+            on_air,
         }))
     }
 

@@ -38,6 +38,8 @@ struct Viewer {
     /// How often, out of 8, it takes what there is.
     eagerness: u8,
     seen: Vec<u32>,
+    /// While its path takes nothing.
+    rests_until: Option<u32>,
     sat_at: u32,
 }
 
@@ -53,6 +55,7 @@ impl Viewer {
             rings,
             eagerness,
             seen: Vec::new(),
+            rests_until: None,
             sat_at,
         }
     }
@@ -60,6 +63,21 @@ impl Viewer {
     fn take_all(&mut self) {
         while let Next::Unit(unit) = self.seat.take() {
             self.seen.push(number(&unit));
+        }
+    }
+
+    /// What a path that is too narrow does: the unit that was taken is not sent, nor what comes in the next two seconds.
+    fn strain(&mut self, n: u32) {
+        match self.rests_until {
+            None if matches!(self.seat.take(), Next::Unit(_)) => {
+                self.seat.rest(Lost::TooLate);
+                self.rests_until = Some(n + 60);
+            }
+            Some(until) if n >= until => {
+                self.seat.come_back();
+                self.rests_until = None;
+            }
+            _ => {}
         }
     }
 }
@@ -84,6 +102,9 @@ fn viewers_see_unbroken_stretches_from_keyframes_and_the_slow_never_harm_the_qui
             for viewer in &mut viewers {
                 if random.u8(..8) < viewer.eagerness {
                     viewer.take_all();
+                }
+                if viewer.eagerness == 3 && (viewer.rests_until.is_some() || random.u8(..30) == 0) {
+                    viewer.strain(n);
                 }
             }
         }
