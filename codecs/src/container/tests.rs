@@ -102,7 +102,11 @@ fn what_is_written_is_read_again_and_passengers_are_untouched() {
         let (pictures, sound) = read(input);
         let mut reader = Reader::open(input).unwrap();
         let mut writer = Writer::create(&output, &reader, &config(&reader)).unwrap();
-        assert!(writer.carried().iter().all(|one| one.sound && one.carried), "{name}");
+        let [one] = writer.carried() else {
+            panic!("{name}: one stream of sound")
+        };
+        let held = (one.codec.as_str(), name) != ("opus", "out.mov");
+        assert_eq!((one.sound, one.carried), (true, held), "{name}: QuickTime has no Opus");
         let passage = writer.passage();
         while let Some(unit) = reader.next() {
             if let Unit::Passenger(passenger) = unit {
@@ -125,7 +129,7 @@ fn what_is_written_is_read_again_and_passengers_are_untouched() {
             "{name}: {late:?}"
         );
         let bytes = |sound: &Sound| sound.iter().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
-        assert_eq!(bytes(&sound_again), bytes(&sound), "{name}");
+        assert_eq!(bytes(&sound_again), if held { bytes(&sound) } else { vec![] }, "{name}");
         if input.extension() == output.extension() {
             assert_eq!(sound_again, sound, "{name}: with their times");
         }
