@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearsight::app::{self, Stop};
-use hearsight::config::{self, Command, Config, ConfigError, Loaded, Report};
+use hearsight::config::{self, Command, Config, ConfigError, Loaded, ModelsCommand, Report};
 use hearsight::operate::check;
 use hearsight::operate::reload::{Watch, announce};
 use hearsight::publish::options::Options;
 use hearsight::serve::create_token;
-use hearsight::{listen, telemetry};
+use hearsight::{listen, model_store, telemetry};
 use hearsight_live::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Token { user, streams } => return token(user, streams),
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(model),
         Command::Microphones => return microphones(),
+        Command::Models(command) => models(&loaded.config, command),
         Command::Listen(captions) => listen(&loaded.config, *captions),
         Command::Publish(options) => publish(&loaded.config, options.as_ref().clone()),
         Command::Serve => run(loaded, Show::Page),
@@ -120,6 +121,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn listen(config: &Config, captions: config::Captions) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     Ok(runtime()?.block_on(listen::run(config, captions))?)
+}
+
+fn models(config: &Config, command: &ModelsCommand) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    runtime()?.block_on(model_store::command::run(
+        &config.models,
+        command,
+        &mut std::io::stdout(),
+    ))
 }
 
 fn microphones() -> ExitCode {
