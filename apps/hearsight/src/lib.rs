@@ -4,6 +4,7 @@
 //! know how anything is decoded or recognised. Start at [`wiring`], then [`app`].
 
 pub mod app;
+pub mod ask;
 pub mod budget;
 pub mod config;
 pub mod demo;
