@@ -202,8 +202,7 @@ impl Store {
     /// locked, is locked as it is.
     pub fn verify(&self, name: &str) -> Result<Verified, StoreError> {
         let model = manifest::find(&self.models, name)?;
-        let mut lock = Lock::read(&self.folder)?;
-        let locked = lock.find(model).cloned();
+        let locked = Lock::read(&self.folder)?.find(model).cloned();
         let mut files = Vec::new();
         let mut wrong = Vec::new();
         for file in model.files.iter().map(manifest::Wanted::saved_as) {
@@ -233,9 +232,9 @@ impl Store {
             None => Verified::LockedByHand,
         };
         let witness = locked.map_or(Witness::Hand, |locked| locked.witness);
-        lock.put(self.entry(model, witness, files));
-        // Whoever may only read the models may verify them; when is then not kept.
-        match lock.write(&self.folder) {
+        match self.remember(self.entry(model, witness, files)) {
+            // Whoever may only read the models, or looks while others come, may verify them; when is then not kept.
+            Err(StoreError::Busy { .. }) if told != Verified::LockedByHand => {}
             Err(StoreError::Disk { problem, .. })
                 if told != Verified::LockedByHand
                     && matches!(
@@ -245,6 +244,14 @@ impl Store {
             done => done?,
         }
         Ok(told)
+    }
+
+    /// Puts an entry into the lock as it is now, which may have changed while files were read.
+    fn remember(&self, entry: Locked) -> Result<(), StoreError> {
+        let _guard = self.guard()?;
+        let mut lock = Lock::read(&self.folder)?;
+        lock.put(entry);
+        lock.write(&self.folder)
     }
 
     /// Names of the models that are here in whole or in part.

@@ -77,9 +77,11 @@ impl Store {
         // First the lock, then the files: a crash in between leaves files that the next pull finds right and moves.
         lock.put(self.entry(model, witness, files));
         lock.write(&self.folder)?;
-        let home = self.home(model);
-        let paths: Vec<_> = missing.iter().map(|(file, _)| file.saved_as()).collect();
-        install(&incoming, &home, &paths).map_err(|problem| disk(&home, problem))?;
+        if !missing.is_empty() {
+            let home = self.home(model);
+            let paths: Vec<_> = missing.iter().map(|(file, _)| file.saved_as()).collect();
+            install(&incoming, &home, &paths).map_err(|problem| disk(&home, problem))?;
+        }
         Ok(Pulled::Came(missing.len()))
     }
 
@@ -164,6 +166,8 @@ impl Store {
 /// Moves files from one folder into another on the same disk: all at once where the other does not exist yet, else one by
 /// one, each as a whole.
 fn install(incoming: &Path, home: &Path, paths: &[&str]) -> io::Result<()> {
+    let wanted: Vec<_> = paths.iter().map(|path| incoming.join(path)).collect();
+    prune(incoming, &wanted)?;
     for folder in folders(incoming, paths) {
         File::open(folder)?.sync_all()?;
     }
@@ -182,6 +186,22 @@ fn install(incoming: &Path, home: &Path, paths: &[&str]) -> io::Result<()> {
     }
     if let Some(store) = home.parent() {
         File::open(store)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Removes what an earlier pull of another revision left.
+fn prune(folder: &Path, wanted: &[PathBuf]) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        if wanted.contains(&path) {
+            continue;
+        }
+        match kind.is_dir() {
+            true if wanted.iter().any(|wanted| wanted.starts_with(&path)) => prune(&path, wanted)?,
+            true => std::fs::remove_dir_all(&path)?,
+            false => std::fs::remove_file(&path)?,
+        }
     }
     Ok(())
 }
