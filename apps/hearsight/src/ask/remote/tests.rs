@@ -295,31 +295,47 @@ async fn odd_chunks_say_nothing_and_do_no_harm() {
     assert!(answer.certainty.is_some_and(|certainty| certainty.get() < 1e-6));
 }
 
+/// Time is an argument: the deadline comes when the test says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_said_after_the_deadline_and_the_connection_closes() {
     let begun = ollama(&["Yes", " it", " does"])
         .split_inclusive("\n\n")
         .take(3)
         .collect::<String>();
-    for (act, text) in [(Act::Stall(begun), "Yes it does"), (Act::Stall(String::new()), "")] {
+    for (act, heard, text) in [
+        (Act::Stall(begun), "Yes it", "Yes it does"),
+        (Act::Stall(String::new()), "", ""),
+        (Act::Silence, "", ""),
+    ] {
         let server = Server::start([act]).await;
         let clock = Clock::new();
         let mut conversation = remote(&server, clock).conversation();
-        let (pieces, answer) = told(&mut conversation, clock, ask(clock.now() + Span::from_secs(2)))
-            .await
-            .unwrap();
-        assert_eq!((&*answer.text, answer.ended), (text, Ended::Late));
-        assert_eq!(pieces.concat(), text);
+        let deadline = clock.now() + LONG;
+        conversation.ask(clock.now(), ask(deadline)).unwrap();
+        let mut pieces = String::new();
+        for round in 0.. {
+            let Step::On { text, again } = conversation.step(clock.now()).unwrap() else {
+                panic!("it goes on until its deadline")
+            };
+            pieces.extend(text.as_deref());
+            if round > 1 && pieces == heard {
+                break;
+            }
+            tokio::time::sleep_until(clock.instant_from_moment(again).into()).await;
+        }
+        let answer = loop {
+            match conversation.step(deadline).unwrap() {
+                Step::On { text, .. } => pieces.extend(text.as_deref()),
+                Step::Over(answer) => break answer,
+                Step::Idle => panic!("it tells that it is over"),
+            }
+        };
+        assert_eq!(
+            (&*answer.text, pieces.as_str(), answer.ended),
+            (text, text, Ended::Late)
+        );
         server.wait_open(0).await;
     }
-    // A server that does not even answer.
-    let server = Server::start([Act::Silence]).await;
-    let clock = Clock::new();
-    let mut conversation = remote(&server, clock).conversation();
-    let (_, answer) = told(&mut conversation, clock, ask(clock.now() + Span::from_millis(300)))
-        .await
-        .unwrap();
-    assert_eq!((&*answer.text, answer.ended), ("", Ended::Late));
 }
 
 #[tokio::test(flavor = "multi_thread")]
