@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// One pull at a time.
-    fn guard(&self) -> Result<File, StoreError> {
+    pub(super) fn guard(&self) -> Result<File, StoreError> {
         let path = self.folder.join(GUARD);
         let made = std::fs::create_dir_all(&self.folder).and_then(|()| File::create(&path));
         let file = made.map_err(|problem| disk(&path, problem))?;

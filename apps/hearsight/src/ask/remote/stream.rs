@@ -158,7 +158,7 @@ fn judged(response: &Response) -> Result<(), Failure> {
             match kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
                 true => Ok(()),
                 false => Err(Failure::Final(why(
-                    "does not stream its answer; is ask's address that of its API, ending in /v1?",
+                    "does not stream its answer; is its address that of its API, ending in /v1?",
                 ))),
             }
         }
