@@ -129,11 +129,7 @@ impl<W: Write + Send> Watch for Progress<W> {
             }
             Display::Live => {}
             Display::Log => {
-                let parts = if self.size == 0 {
-                    0
-                } else {
-                    have.saturating_mul(PARTS) / self.size
-                };
+                let parts = have.saturating_mul(PARTS).checked_div(self.size).unwrap_or(0);
                 if parts > self.parts && parts < PARTS {
                     self.say(&format!("{}: {} of {}", self.file, bytes(have), bytes(self.size)));
                 }

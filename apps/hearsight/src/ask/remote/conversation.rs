@@ -144,7 +144,7 @@ impl Conversation {
                 self.state = State::Said(question, hearing, ended);
                 Ok(on(Some(text), now))
             }
-            (Some(ended), None) => Ok(self.close(question, hearing, ended)),
+            (Some(ended), None) => Ok(self.close(&question, hearing, ended)),
             (None, text) => {
                 let again = (now + LOOK).min(question.ask.deadline);
                 self.state = State::Hearing(question, hearing);
@@ -154,7 +154,7 @@ impl Conversation {
     }
 
     /// The answer, which the conversation remembers if something was said.
-    fn close(&mut self, question: Box<Question>, hearing: Hearing, ended: Ended) -> Step {
+    fn close(&mut self, question: &Question, hearing: Hearing, ended: Ended) -> Step {
         if !hearing.text.is_empty() {
             self.memory.keep(question.turn(&hearing.text));
         }
@@ -294,7 +294,7 @@ impl Answerer for Conversation {
             State::Idle => Ok(Step::Idle),
             State::Preparing(question) => self.prepare(now, question),
             State::Hearing(question, hearing) => self.listen(now, question, hearing),
-            State::Said(question, hearing, ended) => Ok(self.close(question, hearing, ended)),
+            State::Said(question, hearing, ended) => Ok(self.close(&question, hearing, ended)),
         }
     }
 
