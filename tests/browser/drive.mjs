@@ -1,10 +1,12 @@
 // Opens the page in the system's Chromium with a fake microphone and camera, waits for what was asked, and prints what a
 // person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
 // With `restart` the page is told, once it shows a settled caption, that the network changed: it restarts ICE.
+// `views` names the views that must have shown so many pictures each, after the switch of "Smooth picture" was turned by
+// keyboard.
 // `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
 //
 // node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"words":0,"timeout_ms":60000,"screenshot":"x.png",
-//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0,"restart":false}'
+//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0,"restart":false,"views":{"received":60}}'
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -85,6 +87,19 @@ async function waitFor(page) {
       { finals: wish.finals ?? 1, words: wish.words ?? 0, kbps: wish.kbps, events: wish.events },
       { polling: 100 },
     );
+    if (wish.views) {
+      await page.focus("#smooth-switch");
+      await page.keyboard.press("Space");
+      await page.waitForFunction(
+        (views) =>
+          Object.entries(views).every(
+            ([view, wanted]) => document.querySelector(`#view-${view}`).getVideoPlaybackQuality().totalVideoFrames >= wanted,
+          ),
+        wish.views,
+        { polling: 100 },
+      );
+      await page.waitForFunction((views) => Object.keys(views).every((view) => /fps/.test(document.querySelector(`#view-${view}-rate`).textContent)), wish.views, { polling: 100 });
+    }
     return null;
   } catch (error) {
     return String(error.message ?? error).split("\n")[0];
@@ -130,6 +145,13 @@ function watch() {
       segments,
       resolution: text("#stat-resolution"),
       vectors: text("#seen-vectors"),
+      views: Object.fromEntries(
+        ["received", "smooth"].map((view) => {
+          const video = document.querySelector(`#view-${view}`);
+          return [view, { pictures: video.getVideoPlaybackQuality().totalVideoFrames, size: [video.videoWidth, video.videoHeight], rate: text(`#view-${view}-rate`) }];
+        }),
+      ),
+      smooth: { on: document.querySelector("#smooth-switch").ariaChecked, note: text("#smooth-note"), made: text("#made-made"), held: text("#made-held") },
       observed: globalThis.observed ?? null,
       ...globalThis.watched,
     };

@@ -10,6 +10,7 @@ mod operate;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,8 +28,10 @@ pub use models::{Models, ModelsCommand};
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
 use settings::{Key, Settings};
+pub use view::{MadeOn, View};
 
 use crate::publish::options::{self, Options};
+use crate::smooth;
 
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
@@ -54,6 +57,8 @@ pub struct Config {
     pub recognise: Recognise,
     /// The engines' threads.
     pub engine: Engine,
+    /// How pictures are shown at a higher rate; none: not at all.
+    pub view: Option<View>,
     /// What is logged, and how.
     pub log: Log,
     /// The microphone of this machine.
@@ -94,6 +99,12 @@ pub struct Limits {
     pub sessions_per_user: Option<NonZeroUsize>,
     /// Sessions at a time from one address; none: no limit of its own.
     pub sessions_per_address: Option<NonZeroUsize>,
+    /// Viewers at a time.
+    pub viewers: usize,
+    /// Viewers at a time of one user; none: no limit of its own.
+    pub viewers_per_user: Option<NonZeroUsize>,
+    /// Viewers at a time from one address; none: no limit of its own.
+    pub viewers_per_address: Option<NonZeroUsize>,
     /// Offers in a minute from one address; none: any number.
     pub offers_per_minute: Option<NonZeroUsize>,
     /// HTTP connections at a time from one address; none: no limit of its own.
@@ -219,14 +230,18 @@ pub enum Command {
     Microphones,
     /// Send a file, a camera or a pattern to a server.
     Publish(Box<Options>),
+    /// Make a film with more pictures a second; reads no settings.
+    Smooth(Box<smooth::Options>),
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
     Token {
         /// Whose token.
         user: String,
-        /// What it may publish: names, or beginnings followed by `*`; empty: every stream.
+        /// What it may publish and watch: names, or beginnings followed by `*`; empty: every stream, unless `watch` names some.
         streams: Vec<String>,
+        /// What it may only watch.
+        watch: Vec<String>,
     },
     /// Look whether the server could start, and say what to do about each problem.
     Check(Report),
@@ -433,13 +448,16 @@ fn without_settings(flags: &ArgMatches) -> Option<Command> {
     if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
         return Some(Command::RecogniseWorker(model.clone()));
     }
+    if flags.try_get_one::<PathBuf>("input").ok().flatten().is_some() {
+        return Some(Command::Smooth(Box::new(smooth::options::from_matches(flags))));
+    }
     let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
-    let streams = flags
-        .get_many::<String>("streams")
-        .unwrap_or_default()
-        .cloned()
-        .collect();
-    Some(Command::Token { user, streams })
+    let names = |flag: &str| flags.get_many::<String>(flag).unwrap_or_default().cloned().collect();
+    Some(Command::Token {
+        user,
+        streams: names("streams"),
+        watch: names("watch"),
+    })
 }
 
 /// The settings file: the one that was named, else the first that exists.

@@ -86,6 +86,7 @@ impl Kit {
             opus: Box::new(hearing::Hearing::new().map_err(busy)?),
             decode: Box::new(h264::Decoder::new(h264::Config::default()).map_err(busy)?),
             measure: Box::new(measure::Meter::default()),
+            view: None,
         })
     }
 

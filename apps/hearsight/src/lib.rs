@@ -1,6 +1,6 @@
 //! Hearsight, the roof: the engines of the rooms below, wired into sessions and served.
 //!
-//! Knows the wiring and its budgets, WebRTC in ([`ingest`]) and out ([`send`]), HTTP, the wire and the settings. Must not
+//! Knows the wiring and its budgets, WebRTC in ([`ingest`]) and out ([`send`], [`watch`]), HTTP, the wire and the settings. Must not
 //! know how anything is decoded or recognised. Start at [`wiring`], then [`app`].
 
 pub mod app;
@@ -20,9 +20,12 @@ pub mod publish;
 pub mod send;
 pub mod serve;
 pub mod session;
+pub mod smooth;
 pub mod tape;
 pub mod telemetry;
 pub mod terminal;
+pub mod view;
+pub mod watch;
 pub mod webhook;
 pub mod wire;
 pub mod wiring;

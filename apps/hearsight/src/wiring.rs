@@ -1,7 +1,9 @@
 //! The drawing of the house: one session's graph, the same for the live and for the simulated host.
 //!
 //! ```text
-//! sight ─▸ decode ─▸ measure ───────────────▸ picture
+//! sight ─▸ decode ─┬─▸ measure ─────────────▸ picture
+//!                  └─▸ smooth ─┬─▸ encode ──▸ view
+//!                              └─▸ account ─▸ viewed
 //! sound ─▸ opus ─▸ vad ─┬─▸ recognise ──────▸ words
 //!                       └───────────────────▸ turn
 //! ```
@@ -25,6 +27,8 @@ use hearsight_core::stamped::Mark;
 use hearsight_core::time::{Moment, Span};
 
 use crate::budget;
+use crate::view::{Counts, Viewing};
+use crate::watch::Screen;
 
 /// What does the work: real ones live, fakes with a cost in simulation.
 #[allow(missing_docs, reason = "one for each box of the drawing")]
@@ -33,6 +37,8 @@ pub struct Rooms {
     pub hearing: Hearing,
     pub decode: Box<dyn Engine<In = Packet, Out = Decoded>>,
     pub measure: Box<dyn Stage<In = Decoded, Out = PictureStats>>,
+    /// None where pictures are not shown.
+    pub view: Option<Viewing>,
 }
 
 /// From 16 kHz sound to words.
@@ -53,6 +59,8 @@ pub trait Audience: Send + Sync {
     fn words(&self, now: Moment, signal: Signal<Words>);
     /// Figures of the picture.
     fn picture(&self, now: Moment, signal: Signal<PictureStats>);
+    /// What became of the display moments of the view.
+    fn viewed(&self, now: Moment, signal: Signal<Counts>);
 }
 
 /// The doors of a session's graph.
@@ -70,6 +78,7 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
         hearing,
         decode,
         measure,
+        view,
     } = rooms;
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
     let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
@@ -85,9 +94,42 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
         decode,
     );
     let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
-    let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience));
+    let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience.clone()));
     graph.promise(shown, budget::READING, Span::ZERO);
+    if let Some(view) = view {
+        draw_view(graph, &pictures, view, audience);
+    }
     Doors { sound, sight }
+}
+
+/// From pictures to a screen, at a higher rate.
+fn draw_view(graph: &mut Graph, pictures: &Outlet<Decoded>, view: Viewing, audience: Arc<dyn Audience>) {
+    let Viewing {
+        smooth,
+        encode,
+        account,
+        screen,
+    } = view;
+    let moments = graph.engine(
+        "smooth",
+        Lane::See,
+        pictures,
+        budget::INTO_SMOOTH,
+        Some(Mark::Smoothed),
+        smooth,
+    );
+    let coded = graph.engine(
+        "encode",
+        Lane::See,
+        &moments,
+        budget::INTO_ENCODER,
+        Some(Mark::Encoded),
+        encode,
+    );
+    let counts = graph.stage("account", &moments, budget::INTO_SCREEN, None, account);
+    graph.sink("viewed", &counts, budget::INTO_EVENTS, ViewedSink(audience));
+    let shown = graph.sink("view", &coded, budget::INTO_SCREEN, ViewSink(screen));
+    graph.promise(shown, budget::VIEW, Span::ZERO);
 }
 
 /// Draws what hears a microphone of this machine into an empty graph. `resample` takes what the card brings, at any rate.
@@ -170,5 +212,27 @@ impl Sink<PictureStats> for PictureSink {
     }
     fn take(&mut self, now: Moment, signal: Signal<PictureStats>) {
         self.0.picture(now, signal);
+    }
+}
+
+struct ViewSink(Screen);
+impl Sink<Packet> for ViewSink {
+    fn budget(&self, _: &Packet) -> Option<Budget> {
+        Some(budget::VIEW)
+    }
+    fn take(&mut self, _: Moment, signal: Signal<Packet>) {
+        if let Signal::Item(unit) = signal {
+            self.0.put(unit);
+        }
+    }
+}
+
+struct ViewedSink(Arc<dyn Audience>);
+impl Sink<Counts> for ViewedSink {
+    fn budget(&self, _: &Counts) -> Option<Budget> {
+        None
+    }
+    fn take(&mut self, now: Moment, signal: Signal<Counts>) {
+        self.0.viewed(now, signal);
     }
 }

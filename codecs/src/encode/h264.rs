@@ -105,7 +105,7 @@ impl H264Encoder {
 
     /// Encodes one picture of the configured size. Errors: another size, planes too short, or the library's own.
     pub fn encode(&mut self, picture: &Picture<Planes>) -> Result<Packet, EncodeError> {
-        let mut input = self.frame_from_picture(picture)?;
+        let mut input = frame_from_picture(picture, (self.config.width, self.config.height))?;
         input.set_pts(Some(self.pictures));
         self.pictures += 1;
         if std::mem::take(&mut self.key_wanted) {
@@ -122,30 +122,33 @@ impl H264Encoder {
             missing: 0,
         })
     }
+}
 
-    fn frame_from_picture(&self, picture: &Picture<Planes>) -> Result<frame::Video, EncodeError> {
-        let (width, height) = (self.config.width, self.config.height);
-        if (picture.width, picture.height) != (width, height) {
-            let got = format!("{}×{}", picture.width, picture.height);
-            return Err(EncodeError::Size {
-                expected: format!("{width}×{height}"),
-                got,
-            });
-        }
-        let mut input = frame::Video::new(Pixel::YUV420P, width, height);
-        let Planes { y, u, v } = &picture.pixels;
-        for (index, plane) in [y, u, v].into_iter().enumerate() {
-            let halves = if index == 0 { 1 } else { 2 };
-            copy_plane(
-                plane,
-                &mut input,
-                index,
-                (width / halves) as usize,
-                (height / halves) as usize,
-            )?;
-        }
-        Ok(input)
+/// A picture of `width` × `height` copied into a frame of the library's. Errors: another size, planes too short.
+pub(crate) fn frame_from_picture(
+    picture: &Picture<Planes>,
+    (width, height): (u32, u32),
+) -> Result<frame::Video, EncodeError> {
+    if (picture.width, picture.height) != (width, height) {
+        let got = format!("{}×{}", picture.width, picture.height);
+        return Err(EncodeError::Size {
+            expected: format!("{width}×{height}"),
+            got,
+        });
     }
+    let mut input = frame::Video::new(Pixel::YUV420P, width, height);
+    let Planes { y, u, v } = &picture.pixels;
+    for (index, plane) in [y, u, v].into_iter().enumerate() {
+        let halves = if index == 0 { 1 } else { 2 };
+        copy_plane(
+            plane,
+            &mut input,
+            index,
+            (width / halves) as usize,
+            (height / halves) as usize,
+        )?;
+    }
+    Ok(input)
 }
 
 fn copy_plane(

@@ -5,6 +5,7 @@ mod opus;
 
 use thiserror::Error;
 
+pub(crate) use self::h264::frame_from_picture;
 pub use self::h264::{H264Config, H264Encoder};
 pub use self::opus::{OpusConfig, OpusEncoder};
 

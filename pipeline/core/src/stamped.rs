@@ -17,19 +17,25 @@ pub enum Mark {
     Voiced,
     /// The recogniser made words of it. Ends recognition.
     Recognised,
+    /// Its moment on the screen came: shown as it is, or made into the one for that moment. Ends smoothing.
+    Smoothed,
+    /// It was coded anew for those who watch. Ends encoding.
+    Encoded,
     /// It was handed to the outlet: the end of what the server does.
     Sent,
 }
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 7] = [
+    pub const ALL: [Mark; 9] = [
         Mark::Captured,
         Mark::Arrived,
         Mark::Released,
         Mark::Decoded,
         Mark::Voiced,
         Mark::Recognised,
+        Mark::Smoothed,
+        Mark::Encoded,
         Mark::Sent,
     ];
 
@@ -42,6 +48,8 @@ impl Mark {
             Mark::Decoded => "decode",
             Mark::Voiced => "vad",
             Mark::Recognised => "recognise",
+            Mark::Smoothed => "smooth",
+            Mark::Encoded => "encode",
             Mark::Sent => "send",
         }
     }

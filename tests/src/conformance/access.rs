@@ -10,8 +10,8 @@ use super::{House, OFFER};
 
 /// A file of tokens for alice (streams `me` and `lab-…`) and bob (every stream), with what they show.
 fn tokens(folder: &std::path::Path) -> (String, String, String) {
-    let alice = create_token("alice", &["me".into(), "lab-*".into()]).expect("a token");
-    let bob = create_token("bob", &[]).expect("a token");
+    let alice = create_token("alice", &["me".into(), "lab-*".into()], &[]).expect("a token");
+    let bob = create_token("bob", &[], &[]).expect("a token");
     let path = folder.join("tokens.toml");
     std::fs::write(&path, format!("{}\n{}", alice.entry, bob.entry)).expect("written");
     let shown = |token: &str| format!("Bearer {token}");

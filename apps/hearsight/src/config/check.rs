@@ -8,11 +8,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::Uri;
+use hearsight_shaders::interpolate::Rung;
 
 use super::settings::Settings;
 use super::{
     Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Events, Ice, IceLogin, Limits, Listen, Log, LogFormat,
-    Microphone, Models, Operate, Recognise, Strangers, Webhook,
+    MadeOn, Microphone, Models, Operate, Recognise, Strangers, View, Webhook,
 };
 
 const NOT_AN_ADDRESS: &str = "it is not an address with a port";
@@ -46,6 +47,7 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         engine: Engine {
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
         },
+        view: view(&checked)?,
         log: log(&checked)?,
         microphone: Microphone {
             device: checked.text("microphone.device")?.to_owned(),
@@ -132,6 +134,9 @@ fn limits(checked: &Checked<'_>) -> Result<Limits, ConfigError> {
         sessions: checked.integer("limits.sessions", 1..=1000)?,
         sessions_per_user: some("limits.sessions_per_user", 1000)?,
         sessions_per_address: some("limits.sessions_per_address", 1000)?,
+        viewers: checked.integer("limits.viewers", 1..=1000)?,
+        viewers_per_user: some("limits.viewers_per_user", 1000)?,
+        viewers_per_address: some("limits.viewers_per_address", 1000)?,
         offers_per_minute: some("limits.offers_per_minute", 100_000)?,
         connections_per_address: some("limits.connections_per_address", 10_000)?,
         connect: Duration::from_secs(checked.integer("limits.connect_s", 1..=120)? as u64),
@@ -261,6 +266,33 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
         pocketsphinx: within("assets.pocketsphinx", "pocketsphinx/model/en-us")?,
         deps,
     })
+}
+
+fn view(checked: &Checked<'_>) -> Result<Option<View>, ConfigError> {
+    let best = match checked.text("view.quality")? {
+        "full" => Rung::Full,
+        "vectors" => Rung::Vectors,
+        "blend" => Rung::Blend,
+        "hold" => Rung::Hold,
+        _ => {
+            let remedy = "write full, vectors, blend or hold";
+            return Err(checked.refusal("view.quality", "there is no such way", remedy));
+        }
+    };
+    let device = match checked.text("view.device")? {
+        "auto" => MadeOn::Best,
+        "cpu" => MadeOn::Cpu,
+        "gpu" => MadeOn::Gpu,
+        _ => return Err(checked.refusal("view.device", "there is no such device", "write auto, cpu or gpu")),
+    };
+    let view = View {
+        times: checked.integer("view.rate", 1..=4)? as u32,
+        max_fps: checked.integer("view.max_fps", 10..=120)? as u32,
+        bitrate: checked.integer("view.bitrate", 150..=50_000)? as u32 * 1_000,
+        best,
+        device,
+    };
+    Ok(checked.truth("view.enabled").then_some(view))
 }
 
 fn log(checked: &Checked<'_>) -> Result<Log, ConfigError> {
@@ -411,6 +443,9 @@ impl<'a> Checked<'a> {
             return Ok(None);
         }
         text.parse().map(Some).map_err(|_| self.refusal(key, problem, remedy))
+    }
+    fn truth(&self, key: &str) -> bool {
+        self.0.get(key).0.as_bool().unwrap_or_default()
     }
     fn integer(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize, ConfigError> {
         let value = self

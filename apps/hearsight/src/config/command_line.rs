@@ -38,6 +38,7 @@ pub(super) fn program(keys: &[Key]) -> clap::Command {
         )
         .subcommand(listen(&flags))
         .subcommand(publish(&flags))
+        .subcommand(smooth())
         .subcommand(check(&flags))
         .subcommand(models(&flags))
         .subcommand(
@@ -70,6 +71,12 @@ fn publish(flags: &[Arg]) -> clap::Command {
         .about("Send a file, a camera or a test pattern to a WHIP server")
         .args(options::arguments())
         .args(flags.iter().filter(has))
+}
+
+fn smooth() -> clap::Command {
+    clap::Command::new("smooth")
+        .about("Make a film with more pictures a second, along the motion vectors of its own")
+        .args(crate::smooth::options::arguments())
 }
 
 fn check(flags: &[Arg]) -> clap::Command {
@@ -123,11 +130,17 @@ fn token() -> clap::Command {
         .long("streams")
         .value_name("NAME,…")
         .value_delimiter(',')
-        .help("What it may publish, such as me,lab-* [default: every stream]");
+        .help("What it may publish and watch, such as me,lab-* [default: every stream]");
+    let watch = Arg::new("watch")
+        .long("watch")
+        .value_name("NAME,…")
+        .value_delimiter(',')
+        .help("What it may only watch, such as news,lab-*");
     clap::Command::new("token")
         .about("Make a bearer token, and its entry for the file that access.tokens names")
         .arg(Arg::new("user").required(true).help("Whose token"))
         .arg(streams)
+        .arg(watch)
 }
 
 /// The flag of a key.

@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use hearsight_shaders::interpolate::Rung;
+
 use super::settings::{DEFAULTS, keys};
 use super::*;
 
@@ -59,6 +61,9 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("limits.sessions", "3".into()),
         ("limits.sessions_per_user", "2".into()),
         ("limits.sessions_per_address", "1".into()),
+        ("limits.viewers", "7".into()),
+        ("limits.viewers_per_user", "6".into()),
+        ("limits.viewers_per_address", "0".into()),
         ("limits.offers_per_minute", "0".into()),
         ("limits.connections_per_address", "9".into()),
         ("limits.connect_s", "5".into()),
@@ -79,6 +84,12 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("recognise.workers", "7".into()),
         ("recognise.warm", "2".into()),
         ("engine.threads", "2".into()),
+        ("view.enabled", "true".into()),
+        ("view.rate", "3".into()),
+        ("view.max_fps", "90".into()),
+        ("view.bitrate", "900".into()),
+        ("view.quality", text("blend")),
+        ("view.device", text("cpu")),
         ("log.level", text("debug")),
         ("log.format", text("json")),
         ("log.tape", text("t.tape")),
@@ -172,6 +183,14 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
         by_file.recognise == Recognise { workers: 7, warm: 2 },
         by_file.engine != defaults.engine,
+        by_file.view
+            == Some(View {
+                times: 3,
+                max_fps: 90,
+                bitrate: 900_000,
+                best: Rung::Blend,
+                device: MadeOn::Cpu,
+            }),
         by_file.log
             == Log {
                 level: tracing::Level::DEBUG,
@@ -194,7 +213,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 22]);
+    assert_eq!(differences, [true; 23]);
 }
 
 #[test]

@@ -25,11 +25,13 @@ use crate::webhook::{BadSecret, Target};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The keys that take effect at once; the others do at the next start.
-pub const LIVE: [&str; 20] = [
+pub const LIVE: [&str; 22] = [
     "listen.certificate",
     "listen.key",
     "limits.sessions_per_user",
     "limits.sessions_per_address",
+    "limits.viewers_per_user",
+    "limits.viewers_per_address",
     "limits.offers_per_minute",
     "limits.connections_per_address",
     "access.tokens",

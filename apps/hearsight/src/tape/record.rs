@@ -14,6 +14,7 @@ use hearsight_live::clock::Clock;
 
 use super::{Kind, Line, Shaped, line_from_packet, put_from};
 use crate::budget;
+use crate::view::Counts;
 use crate::wiring::{Audience, Hearing, Rooms};
 
 /// A tape ends here, whatever happens: an hour of one session is about half of it.
@@ -95,6 +96,8 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
             inner: rooms.measure,
             wrap: wrap("measure"),
         }),
+        // Who watches is no part of the session: a tape is played to nobody.
+        view: rooms.view,
     }
 }
 
@@ -212,5 +215,8 @@ impl Audience for Overheard {
             self.note(now, budget::READING.outlet, item);
         }
         self.inner.picture(now, signal);
+    }
+    fn viewed(&self, now: Moment, signal: Signal<Counts>) {
+        self.inner.viewed(now, signal);
     }
 }

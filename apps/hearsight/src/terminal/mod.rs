@@ -141,7 +141,7 @@ impl<W: Write> Terminal<W> {
                 true
             }
             ToClient::Error { code, message } => self.complain(code, message)?,
-            ToClient::Flushed { .. } | ToClient::Clock { .. } | ToClient::Unknown => false,
+            ToClient::View(_) | ToClient::Flushed { .. } | ToClient::Clock { .. } | ToClient::Unknown => false,
         };
         self.out.flush()?;
         Ok(printed)

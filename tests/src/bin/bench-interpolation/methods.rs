@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use hearsight_core::media::{Decoded, Picture, Planes};
-use hearsight_shaders::interpolate::{Held, Motion, Pair, Rung, make};
+use hearsight_shaders::interpolate::{Held, Motion, Pair, Rung, extrapolate, make};
+use hearsight_shaders::network::Ready;
 use hearsight_shaders::recipe;
 
 use crate::material::{self, Clip, luma};
@@ -18,15 +19,20 @@ pub(crate) enum Method {
     Minterpolate,
     Recipe,
     Vectors,
+    Full,
+    /// Not between, but after: the picture is made without the later one.
+    Onward,
 }
 
 impl Method {
-    pub(crate) const ALL: [Method; 5] = [
+    pub(crate) const ALL: [Method; 7] = [
         Method::Hold,
         Method::Blend,
         Method::Minterpolate,
         Method::Recipe,
         Method::Vectors,
+        Method::Full,
+        Method::Onward,
     ];
 
     /// Its key in the last line.
@@ -37,6 +43,8 @@ impl Method {
             Method::Minterpolate => "minterpolate",
             Method::Recipe => "recipe",
             Method::Vectors => "vectors",
+            Method::Full => "full",
+            Method::Onward => "onward",
         }
     }
 }
@@ -56,13 +64,22 @@ pub(crate) fn rebuild(method: Method, clip: &Clip, folder: &Path) -> Result<Rebu
     if method == Method::Minterpolate {
         return minterpolate(clip, folder);
     }
+    if method == Method::Full {
+        // What is done once is not a picture's.
+        Ready::built_in();
+    }
     let began = processor_seconds()?;
     let mut pictures = Vec::new();
     let mut held = (0, 0);
     let mut before = None;
-    for pair in clip.kept.windows(2) {
+    for (number, pair) in clip.kept.windows(2).enumerate() {
         let [earlier, later] = [&pair[0], &pair[1]];
         let made = match method {
+            Method::Onward => luma(&onward(
+                number.checked_sub(1).map(|last| &clip.kept[last]),
+                earlier,
+                &mut before,
+            )?),
             Method::Recipe => recipe::half_way(&earlier.picture, &later.picture, &later.motion)?,
             _ => {
                 let made = ours(method, earlier, later, &mut before)?;
@@ -86,6 +103,7 @@ fn ours(
     let rung = match method {
         Method::Hold => Rung::Hold,
         Method::Blend => Rung::Blend,
+        Method::Full => Rung::Full,
         _ => Rung::Vectors,
     };
     let motion = Motion::new(&later.motion, (later.picture.width, later.picture.height));
@@ -98,6 +116,20 @@ fn ours(
     let made = make(pair, 0.5, rung)?;
     *before = Some(motion);
     Ok((made.picture, made.held))
+}
+
+/// What is likely to follow the later picture after half an interval; the later picture itself where it is the first.
+fn onward(earlier: Option<&Decoded>, later: &Decoded, before: &mut Option<Motion>) -> Result<Picture<Planes>> {
+    let motion = Motion::new(&later.motion, (later.picture.width, later.picture.height));
+    let pair = Pair {
+        earlier: earlier.map_or(&later.picture, |earlier| &earlier.picture),
+        later: &later.picture,
+        before: before.as_ref(),
+        motion: &motion,
+    };
+    let made = extrapolate(pair, 0.5, Rung::Vectors)?;
+    *before = Some(motion);
+    Ok(made.picture)
 }
 
 /// Of this thread, in seconds (proc(5), schedstat: the first number is nanoseconds on a processor).
