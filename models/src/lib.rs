@@ -11,3 +11,4 @@ pub mod files;
 mod origin;
 pub mod scripted;
 pub mod vad;
+pub mod vlm;

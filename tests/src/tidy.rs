@@ -44,7 +44,7 @@ const KEPT_TO: [(&str, &[&str], &str); 13] = [
     (
         "serde",
         &["hearsight"],
-        "only the wire, the settings, the tokens, the tape and the talk's text are serialised",
+        "only the wire, the settings, the tokens, the tape, the talk's text and what is kept of models are serialised",
     ),
     (
         "tokio",
@@ -115,9 +115,10 @@ const SPOKEN_IN: [(&str, &[&str], &str); 6] = [
             "apps/hearsight/src/config",
             "apps/hearsight/src/tape",
             "apps/hearsight/src/demo/talk",
+            "apps/hearsight/src/model_store",
             "tests/src",
         ],
-        "only the wire, the settings, the tokens, the tape and the talk's text are serialised",
+        "only the wire, the settings, the tokens, the tape, the talk's text and what is kept of models are serialised",
     ),
     ("wgpu", &["shaders/src"], "where memory lives is in the type"),
 ];
