@@ -3,6 +3,7 @@
 //! Start at [`Answerer`]. [`local`] runs models of our own machine, [`cascade`] asks a small engine first, [`scripted`] is what the
 //! simulator runs, and [`asking`] makes a stage of any of them.
 
+pub mod allowance;
 pub mod asking;
 pub mod cascade;
 pub mod local;
