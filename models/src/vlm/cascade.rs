@@ -1,8 +1,6 @@
 //! Two engines under one deadline: the small one is asked first, and its answer stands if its words stood out clearly enough;
 //! otherwise the large one is asked, if there is time for it (after SpecEyes, arXiv 2603.23483).
 
-use std::sync::Arc;
-
 use hearsight_core::stage::Fault;
 use hearsight_core::time::{Moment, Span};
 

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearsight_core::time::Span;
 
-pub use answering::Local;
+pub use answering::{Local, OnChoice};
 pub use choice::Sampling;
 pub use folder::BadModel;
 

@@ -15,7 +15,7 @@ use super::processor::{Detail, Drawn, Layout};
 use super::saying::Saying;
 use super::words::Turn;
 use super::{Allowance, Model};
-use crate::vlm::picture::{Rgb, check_size};
+use crate::vlm::picture::{Rgb, check_planes};
 use crate::vlm::{Answer, Answerer, Ask, Ended, Refused, Seen, Spent, Step};
 
 /// The model is in another conversation's hands for one slice: look again after a part of it.
@@ -129,7 +129,7 @@ impl Local {
             return Err(Refused::ManyPictures { count, most });
         }
         for picture in &ask.pictures {
-            check_size(picture.item.width, picture.item.height)?;
+            check_planes(&picture.item)?;
         }
         if ask.deadline <= now {
             return Err(Refused::Late);
