@@ -11,6 +11,7 @@ mod folder;
 mod gaze;
 mod graphs;
 pub mod processor;
+mod question;
 mod saying;
 mod watch;
 mod words;

@@ -11,7 +11,8 @@ use super::choice::Chooser;
 use super::costs::{Load, Work, looks, tokens_in_time};
 use super::gaze::Gaze;
 use super::graphs::{Cache, Failed, Said};
-use super::processor::{Detail, Drawn, Layout};
+use super::processor::{Detail, Layout};
+use super::question::{Looked, Question, Stage};
 use super::saying::Saying;
 use super::words::Turn;
 use super::{Allowance, Model};
@@ -37,46 +38,6 @@ pub struct Local {
     question: Option<Question>,
     /// What the last step did, to learn from how long it took.
     last: Work,
-}
-
-/// A question under way.
-struct Question {
-    asked: Moment,
-    deadline: Moment,
-    /// Tokens of the answer, at most, and why no more.
-    most: u32,
-    bound: Ended,
-    pictures: Vec<Looked>,
-    /// Tokens to be read; the first of them belong to the turns before.
-    prompt: Vec<i64>,
-    /// The conversation before: to where a question without an answer is cut back.
-    before: (usize, Vec<i64>),
-    features: Vec<f32>,
-    used: usize,
-    pixels: Vec<f32>,
-    stage: Stage,
-    saying: Saying,
-    gaze: Gaze,
-    seen: Vec<Seen>,
-    spent: Spent,
-    /// The last step brought the first words: they leave when it ends.
-    first: bool,
-}
-
-struct Looked {
-    picture: Option<Picture<Planes>>,
-    layout: Layout,
-    drawn: Option<Drawn>,
-}
-
-#[derive(Clone, Copy)]
-enum Stage {
-    Draw { picture: usize },
-    Cut { picture: usize, tile: usize },
-    See { picture: usize, tile: usize },
-    Read { at: usize },
-    Say,
-    Over(Ended),
 }
 
 /// One way to ask: how closely the pictures are looked at, and what is then to be read.
@@ -369,11 +330,11 @@ impl Local {
             .last()
             .filter(|_| said < question.most as usize)
         else {
-            return Ok(end(question, question.bound));
+            return Ok(question.end(question.bound));
         };
         // What it takes was learnt; another load may make it longer from one token to the next.
         if token.is_some_and(|token| now + token > question.deadline) {
-            return Ok(end(question, Ended::Late));
+            return Ok(question.end(Ended::Late));
         }
         let limit = self.limit(now, question);
         let mut graphs = self.model.graphs().ok_or(Failed::Busy)?;
@@ -390,7 +351,7 @@ impl Local {
         }
         question.stage = Stage::Say;
         if self.model.shape.stops.contains(&choice.token) {
-            return Ok(end(question, Ended::Said));
+            return Ok(question.end(Ended::Said));
         }
         question.gaze.look(&said.looked);
         question.saying.push(choice, &self.model.words).map_err(Failed::Broken)
@@ -415,12 +376,6 @@ impl Way {
             tokens: self.prompt.len(),
         }
     }
-}
-
-/// What was held back of the answer's text comes out, then it is over.
-fn end(question: &mut Question, ended: Ended) -> Option<Arc<str>> {
-    question.stage = Stage::Over(ended);
-    question.saying.rest()
 }
 
 impl Answerer for Local {
@@ -448,14 +403,14 @@ impl Answerer for Local {
             return Ok(Step::Over(Box::new(self.over(question, ended))));
         }
         let done = if now >= question.deadline {
-            Ok(end(&mut question, Ended::Late))
+            Ok(question.end(Ended::Late))
         } else {
             self.advance(now, &mut question)
         };
         let mut again = now;
         let text = match done {
             Ok(text) => text,
-            Err(Failed::Late) => end(&mut question, Ended::Late),
+            Err(Failed::Late) => question.end(Ended::Late),
             Err(Failed::Busy) => {
                 again = now + BUSY;
                 None

@@ -17,7 +17,7 @@ const FILES: [&str; 7] = [
 ];
 
 /// A copy of a tiny model, to be spoilt.
-fn copy(name: &str) -> tempfile::TempDir {
+pub(super) fn copy(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("onnx")).expect("a folder in it");
     for file in FILES.iter().chain(&["processor_config.json", "chat_template.jinja"]) {

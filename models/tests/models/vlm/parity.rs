@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use hearsight_models::vlm::Ended;
 use hearsight_models::vlm::local::processor::{Detail, Processor};
-use hearsight_models::vlm::local::{Config, Limits, Local, Sampling};
+use hearsight_models::vlm::local::{Config, Limits, Local, Model, Sampling};
 use hearsight_models::vlm::picture::Rgb;
 use serde_json::Value;
 
@@ -190,4 +190,26 @@ fn answers_drawn_by_chance_repeat_with_their_seed() {
     assert_eq!(draw(1.2, 4), draw(1.2, 4));
     assert_ne!(draw(1.2, 4), draw(1.2, 5));
     assert_eq!(draw(0.0, 4), draw(0.0, 5), "without temperature there is no chance");
+}
+
+#[test]
+fn an_answer_ends_at_any_of_its_stop_tokens_and_the_conversation_goes_on() {
+    let expected = json("small/expected.json");
+    let turn = &expected["conversations"][0][0];
+    let said = tokens(&turn["answer"]);
+    // The first token from here on that was not said before.
+    let stop = (4..said.len()).find(|&at| !said[..at].contains(&said[at])).expect("a new token");
+    let folder = super::files::copy("small");
+    let mut settings = json("small/generation_config.json");
+    settings["eos_token_id"] = serde_json::json!([settings["eos_token_id"], said[stop]]);
+    std::fs::write(folder.path().join("generation_config.json"), settings.to_string()).expect("written");
+    let model = Model::open(&super::runtime(), folder.path(), Config::default()).expect("it opens");
+    let mut local = Arc::new(model).conversation(None);
+    local.fix_detail(Detail::GLANCE);
+    let answered = answer(&mut local, ask("What does the sign say?", &[(96, 64)]));
+    assert_eq!((answered.ended, answered.spent.answer_tokens as usize), (Ended::Said, stop));
+    // The prompt, the answer, and the end of the turn: the stop token is not part of the conversation.
+    let prompt = answered.spent.prompt_tokens as usize;
+    assert_eq!(local.tokens(), prompt + stop + 1);
+    assert!(answer(&mut local, ask("And now?", &[])).spent.kept_tokens as usize >= prompt + stop - 1);
 }
