@@ -81,11 +81,7 @@ const KEPT_TO: [(&str, &[&str], &str); 14] = [
         "between a callback and the rest, nowhere else",
     ),
     ("ort", &["hearsight-models"], "models are behind one room's door"),
-    (
-        "tokenizers",
-        &["hearsight-models"],
-        "models are behind one room's door",
-    ),
+    ("tokenizers", &["hearsight-models"], "models are behind one room's door"),
     ("axum", &["hearsight"], "the wire is the roof's"),
 ];
 

@@ -109,11 +109,11 @@ impl Folder {
         }
         Ok(path)
     }
-    /// The tokeniser's bytes.
-    pub(super) fn tokeniser(&self) -> Result<(PathBuf, Vec<u8>), BadModel> {
+    /// The tokeniser, as it is written down.
+    pub(super) fn tokeniser(&self) -> Result<(PathBuf, String), BadModel> {
         let path = self.file("tokenizer.json");
-        let bytes = read(&path, MOST_TOKENISER)?;
-        Ok((path, bytes))
+        let text = String::from_utf8(read(&path, MOST_TOKENISER)?).map_err(|why| BadModel::damaged(&path, why))?;
+        Ok((path, text))
     }
     fn settings(&self, name: &str) -> Result<Table, BadModel> {
         let path = self.file(name);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::str::FromStr;
 
 use tokenizers::Tokenizer;
 
@@ -35,8 +36,8 @@ pub(super) enum Turn {
 impl Words {
     /// Reads `tokenizer.json` and holds it against the rest of the model.
     pub(super) fn open(folder: &Folder, shape: &Shape) -> Result<Words, BadModel> {
-        let (path, bytes) = folder.tokeniser()?;
-        let tokeniser = Tokenizer::from_bytes(&bytes).map_err(|why| BadModel::damaged(&path, why))?;
+        let (path, text) = folder.tokeniser()?;
+        let tokeniser = Tokenizer::from_str(&text).map_err(|why| BadModel::damaged(&path, why))?;
         let added = tokeniser.get_added_tokens_decoder();
         let beyond = tokeniser.get_vocab(true).into_values().max().unwrap_or(0) as usize;
         if beyond >= shape.vocabulary {

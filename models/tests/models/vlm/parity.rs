@@ -198,7 +198,9 @@ fn an_answer_ends_at_any_of_its_stop_tokens_and_the_conversation_goes_on() {
     let turn = &expected["conversations"][0][0];
     let said = tokens(&turn["answer"]);
     // The first token from here on that was not said before.
-    let stop = (4..said.len()).find(|&at| !said[..at].contains(&said[at])).expect("a new token");
+    let stop = (4..said.len())
+        .find(|&at| !said[..at].contains(&said[at]))
+        .expect("a new token");
     let folder = super::files::copy("small");
     let mut settings = json("small/generation_config.json");
     settings["eos_token_id"] = serde_json::json!([settings["eos_token_id"], said[stop]]);
@@ -207,7 +209,10 @@ fn an_answer_ends_at_any_of_its_stop_tokens_and_the_conversation_goes_on() {
     let mut local = Arc::new(model).conversation(None);
     local.fix_detail(Detail::GLANCE);
     let answered = answer(&mut local, ask("What does the sign say?", &[(96, 64)]));
-    assert_eq!((answered.ended, answered.spent.answer_tokens as usize), (Ended::Said, stop));
+    assert_eq!(
+        (answered.ended, answered.spent.answer_tokens as usize),
+        (Ended::Said, stop)
+    );
     // The prompt, the answer, and the end of the turn: the stop token is not part of the conversation.
     let prompt = answered.spent.prompt_tokens as usize;
     assert_eq!(local.tokens(), prompt + stop + 1);
