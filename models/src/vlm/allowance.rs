@@ -44,7 +44,9 @@ impl Allowance {
         if account.balance > 0 {
             return Ok(());
         }
-        let wait = (1 - account.balance) * 60 / i128::from(self.per_minute.max(1));
+        let per_minute = i128::from(self.per_minute.max(1));
+        // Rounded up: after so long there is some.
+        let wait = ((1 - account.balance) * 60 + per_minute - 1) / per_minute;
         Err(Span::from_nanos(i64::try_from(wait).unwrap_or(i64::MAX)))
     }
 

@@ -92,6 +92,7 @@ impl<A: Answerer> Asking<A> {
                 self.fresh = (self.fresh + 1).min(self.most);
             }
             Query::Question { id, text, effort } => {
+                self.replace(out);
                 let ask = Ask {
                     question: text,
                     // What was asked about before is in the conversation already.
@@ -104,7 +105,6 @@ impl<A: Answerer> Asking<A> {
                     deadline: born + self.allowed,
                     effort,
                 };
-                self.replace(out);
                 let item = id;
                 self.ask(now, ask, Stamped { at, born, trail, item }, out);
             }

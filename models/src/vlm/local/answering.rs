@@ -344,8 +344,13 @@ impl Local {
         self.choose(question, heard)
     }
 
-    fn choose(&mut self, question: &mut Question, said: Said) -> Result<Option<Arc<str>>, Failed> {
+    fn choose(&mut self, question: &mut Question, mut said: Said) -> Result<Option<Arc<str>>, Failed> {
+        // Only pictures become words of pictures: a model that says one would be asked for a picture that isn't there.
+        let image = self.model.shape.image_token as usize;
+        let unlikely = said.logits[image];
+        said.logits[image] = f32::MIN;
         let choice = self.chooser.choose(&said.logits);
+        said.logits[image] = unlikely;
         if let Some(on_choice) = &mut self.on_choice {
             on_choice(choice.token, &said.logits);
         }

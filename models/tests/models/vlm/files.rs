@@ -82,7 +82,10 @@ fn damaged_files_never_do_more_than_not_open() {
                 let at = random.usize(..bytes.len());
                 bytes[at] = random.u8(..);
             }),
-            _ => bytes[..64.min(random.usize(1..bytes.len()))].fill_with(|| random.u8(..)),
+            _ => {
+                let until = random.usize(1..bytes.len()).min(64);
+                bytes[..until].fill_with(|| random.u8(..));
+            }
         }
         fs::write(&path, bytes).expect("written");
         match open(folder.path()) {
