@@ -1,8 +1,14 @@
 //! Questions about pictures: one small trait for engines that answer them, and what they are asked and say.
 //!
-//! Start at [`Answerer`].
+//! Start at [`Answerer`]. [`local`] runs models of our own machine, [`cascade`] asks a small engine first, [`scripted`] is what the
+//! simulator runs, and [`asking`] makes a stage of any of them.
 
+pub mod allowance;
+pub mod asking;
+pub mod cascade;
+pub mod local;
 pub mod picture;
+pub mod scripted;
 
 use std::sync::Arc;
 

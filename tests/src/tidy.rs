@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates of others that only some of ours may name, with the reason.
-const KEPT_TO: [(&str, &[&str], &str); 13] = [
+const KEPT_TO: [(&str, &[&str], &str); 14] = [
     (
         "serde",
         &["hearsight"],
@@ -81,6 +81,7 @@ const KEPT_TO: [(&str, &[&str], &str); 13] = [
         "between a callback and the rest, nowhere else",
     ),
     ("ort", &["hearsight-models"], "models are behind one room's door"),
+    ("tokenizers", &["hearsight-models"], "models are behind one room's door"),
     ("axum", &["hearsight"], "the wire is the roof's"),
 ];
 

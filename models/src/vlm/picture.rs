@@ -1,6 +1,6 @@
 //! Pictures as models take them: 8-bit RGB, from a decoder's planes.
 
-use hearsight_core::media::{Picture, Planes};
+use hearsight_core::media::{Picture, Plane, Planes};
 
 use super::Refused;
 
@@ -27,8 +27,8 @@ impl Rgb {
 
     /// BT.601, limited range (ITU-R BT.601-7 section 2.5): what browsers send. Chroma of a 2 × 2 block counts for its four pixels.
     pub fn from_planes(picture: &Picture<Planes>) -> Result<Rgb, Refused> {
+        check_planes(picture)?;
         let Picture { width, height, pixels } = picture;
-        check_size(*width, *height)?;
         let columns = *width as usize;
         let mut bytes = vec![0u8; columns * *height as usize * 3];
         for (y, row) in bytes.chunks_exact_mut(columns * 3).enumerate() {
@@ -83,8 +83,20 @@ fn rgb(luma: u8, blue: u8, red: u8) -> [u8; 3] {
     ]
 }
 
+/// Whether it can be looked at: its size, and its planes by their last rows.
+pub(super) fn check_planes(picture: &Picture<Planes>) -> Result<(), Refused> {
+    let Picture { width, height, pixels } = picture;
+    check_size(*width, *height)?;
+    let (columns, last) = (*width as usize, *height as usize - 1);
+    let chroma = |plane: &Plane| plane.row(last / 2, columns.div_ceil(2)).is_some();
+    if pixels.y.row(last, columns).is_none() || !chroma(&pixels.u) || !chroma(&pixels.v) {
+        return Err(Refused::Short);
+    }
+    Ok(())
+}
+
 /// Before anything is allocated for it.
-pub(super) fn check_size(width: u32, height: u32) -> Result<(), Refused> {
+fn check_size(width: u32, height: u32) -> Result<(), Refused> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 || pixels > MOST_PIXELS {
         return Err(Refused::Size {
@@ -99,8 +111,6 @@ pub(super) fn check_size(width: u32, height: u32) -> Result<(), Refused> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use hearsight_core::media::Plane;
 
     use super::*;
 

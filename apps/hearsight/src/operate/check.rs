@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hearsight_codecs::{h264, source};
 use hearsight_models::asr::pocketsphinx::{self, Pool};
-use hearsight_models::vad::{Runtime, Silero};
+use hearsight_models::runtime::Runtime;
+use hearsight_models::vad::Silero;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
