@@ -122,7 +122,8 @@ class Conversation:
 
     @torch.no_grad()
     def answer(self, ids):
-        inputs = {"input_ids": torch.tensor([ids])}
+        # Else the start of the conversation, which is also what short batches are filled up with, would be masked out.
+        inputs = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
         if self.tiles:
             inputs["pixel_values"] = torch.cat(self.tiles)[None]
         made = self.made.generate(
