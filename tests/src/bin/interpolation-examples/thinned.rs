@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hearsight_core::media::Decoded;
 
 use crate::material::{self, Size, Source, Stream};
@@ -160,6 +160,7 @@ pub(crate) fn read(
 pub(crate) fn raw(source: &Source, thinning: &Thinning, folder: &Path) -> Result<Vec<u8>> {
     match source {
         Source::Rendered(scene) => Ok(scene.render(thinning.pictures())),
+        Source::Triplet(name, _) => bail!("{name} is three pictures: there is nothing to thin out"),
         Source::File(_, path) => {
             let raw = folder.join("clip.y4m");
             material::decode_file(path, thinning.pictures(), &raw)?;
