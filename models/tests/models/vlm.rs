@@ -56,7 +56,7 @@ fn picture(width: u32, height: u32) -> Picture<Planes> {
         pixels: Planes {
             y: plane(width, height, &|x, y| (x * x + 3 * y) % 256),
             u: plane(half_width, half_height, &|x, y| (x / 4 + y / 4) % 2 * 100 + 78),
-            v: plane(half_width, half_height, &|x, y| (x * 7 ^ y * 11) & 255),
+            v: plane(half_width, half_height, &|x, y| ((x * 7) ^ (y * 11)) & 255),
         },
     }
 }

@@ -92,7 +92,7 @@ fn hold_turn(local: &mut Local, turn: &Value, every: usize) -> f32 {
     let choices: Arc<Mutex<Choices>> = Arc::default();
     let heard = choices.clone();
     local.on_choice(Box::new(move |token, logits| {
-        heard.lock().unwrap().push((token, logits.to_vec()))
+        heard.lock().expect("nobody broke down").push((token, logits.to_vec()))
     }));
     local.fix_detail(Detail(count(&turn["edge"]) / 64));
     let sizes = turn["sizes"].as_array().expect("sizes").iter();
@@ -100,7 +100,7 @@ fn hold_turn(local: &mut Local, turn: &Value, every: usize) -> f32 {
     let question = turn["question"].as_str().expect("a question");
     let before = local.tokens();
     let said = answer(local, ask(question, &sizes));
-    let choices = choices.lock().unwrap();
+    let choices = choices.lock().expect("nobody broke down");
     let chosen: Vec<i64> = choices.iter().map(|(token, _)| *token).collect();
     assert_eq!(chosen, tokens(&turn["answer"]), "{question}");
     assert_eq!(*said.text, *turn["text"].as_str().expect("a text").trim(), "{question}");
