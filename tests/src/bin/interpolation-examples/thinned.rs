@@ -160,7 +160,7 @@ pub(crate) fn read(
 pub(crate) fn raw(source: &Source, thinning: &Thinning, folder: &Path) -> Result<Vec<u8>> {
     match source {
         Source::Rendered(scene) => Ok(scene.render(thinning.pictures())),
-        Source::File(_, path) => {
+        Source::File(_, path) | Source::Triplet(_, path) => {
             let raw = folder.join("clip.y4m");
             material::decode_file(path, thinning.pictures(), &raw)?;
             Ok(std::fs::read(&raw)?)
