@@ -228,10 +228,13 @@ fn viewing(seed: u64, costs: Watching, screen: &Screen) -> Viewing {
     }
 }
 
+/// What a signal took to put out.
+type Priced<T> = Box<dyn FnMut(&Signal<T>) -> Span + Send>;
+
 /// An engine whose slices take what they put out.
 struct Costly<E: Engine> {
     inner: E,
-    cost: Box<dyn FnMut(&Signal<E::Out>) -> Span + Send>,
+    cost: Priced<E::Out>,
 }
 impl<E: Engine> Engine for Costly<E> {
     type In = E::In;

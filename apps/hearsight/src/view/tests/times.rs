@@ -89,7 +89,7 @@ fn a_steady_sender_is_shown_at_twice_its_rate_evenly() {
 
 #[test]
 fn every_display_moment_is_one_thing_whatever_the_network_does() {
-    for seed in 0..60 {
+    for seed in 0..24 {
         let mut random = fastrand::Rng::with_seed(seed);
         let sender = Sender {
             fps: *random.choice(&[24.0, 25.0, 30.0, 60.0, 12.5]).expect("some"),
@@ -98,7 +98,7 @@ fn every_display_moment_is_one_thing_whatever_the_network_does() {
             loss: random.f64() * 0.2,
         };
         let mut view = Watched::new(STYLE);
-        let events = sender.pictures(&mut random, 12.0);
+        let events = sender.pictures(&mut random, 8.0);
         let came = events
             .iter()
             .filter(|(_, signal)| matches!(signal, Signal::Item(_)))
@@ -201,10 +201,11 @@ fn a_missing_picture_is_led_on_for_one_interval_and_then_held() {
         .iter()
         .position(|(_, unit)| unit.item.origin == Origin::Extrapolated)
         .expect("it is led on");
-    let origins: Vec<_> = seen[from..from + 9].iter().map(|(_, unit)| unit.item.origin).collect();
+    let origins: Vec<_> = seen[from..from + 10].iter().map(|(_, unit)| unit.item.origin).collect();
     assert_eq!(origins[..2], [Origin::Extrapolated; 2]);
-    assert_eq!(origins[2..8], [Origin::Held; 6]);
-    assert!(origins[8] != Origin::Held);
+    // The last of these lies before a picture that came, but too far from the one before it to be known.
+    assert_eq!(origins[2..9], [Origin::Held; 7]);
+    assert_eq!(origins[9], Origin::Received);
     assert_eq!(
         seen[from + 1].1.born,
         seen[from - 1].1.born,
