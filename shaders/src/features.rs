@@ -229,24 +229,23 @@ mod tests {
         }
     }
 
-    /// 20 × 12 pixels that brighten from left to right, so much brighter than usual.
-    fn rows_of(bright: u8) -> Picture<Planes> {
+    #[test]
+    fn samples_lie_where_they_are_said_to() {
         let (width, height) = (20, 12);
-        let sheet = |columns: u32, rows: u32, first: u8| {
-            let bytes = (0..columns * rows).map(|at| first + (at % 50) as u8).collect();
-            plane(bytes, columns as usize)
+        let picture = |bright: u8| {
+            let sheet = |columns: u32, rows: u32, first: u8| {
+                let bytes = (0..columns * rows).map(|at| first + (at % 50) as u8).collect();
+                plane(bytes, columns as usize)
+            };
+            let pixels = Planes {
+                y: sheet(width, height, 40 + bright),
+                u: sheet(width / 2, height / 2, 100),
+                v: sheet(width / 2, height / 2, 150),
+            };
+            Picture { width, height, pixels }
         };
-        let pixels = Planes {
-            y: sheet(width, height, 40 + bright),
-            u: sheet(width / 2, height / 2, 100),
-            v: sheet(width / 2, height / 2, 150),
-        };
-        Picture { width, height, pixels }
-    }
-
-    /// A block over all of them that did not move.
-    fn still() -> Block {
-        Block {
+        let (earlier, later) = (picture(0), picture(8));
+        let block = Block {
             x: 0,
             y: 0,
             width: 32,
@@ -254,17 +253,9 @@ mod tests {
             reference: -1,
             dx: 0.0,
             dy: 0.0,
-        }
-    }
-
-    #[test]
-    fn samples_lie_where_they_are_said_to() {
-        let (width, height) = (20, 12);
-        let (earlier, later) = (rows_of(0), rows_of(8));
-        let field = MotionField {
-            blocks: vec![still()].into(),
         };
-        let motion = Motion::new(&field, (width, height));
+        let blocks = vec![block].into();
+        let motion = Motion::new(&MotionField { blocks }, (width, height));
         let pair = Pair {
             earlier: &earlier,
             later: &later,
