@@ -13,6 +13,7 @@ mod graphs;
 pub mod processor;
 mod question;
 mod saying;
+mod scaling;
 mod watch;
 mod words;
 

@@ -252,16 +252,11 @@ impl Local {
             question.stage = Stage::Read { at: 0 };
             return Ok(());
         };
-        let broken = |why: &dyn std::fmt::Display| Failed::Broken(why.to_string());
         if let Some(planes) = looked.picture.take() {
-            let rgb = Rgb::from_planes(&planes).map_err(|why| broken(&why))?;
+            let rgb = Rgb::from_planes(&planes).map_err(|why| Failed::Broken(why.to_string()))?;
             // Half the bytes of the RGB picture were read, all of them written.
             question.spent.bytes_moved += rgb.bytes().len() as u64 * 3 / 2;
-            let drawn = self
-                .model
-                .processor
-                .draw(rgb, looked.layout)
-                .map_err(|why| broken(&why))?;
+            let drawn = self.model.processor.draw(rgb, looked.layout);
             question.spent.bytes_moved += drawn.moved();
             looked.drawn = Some(drawn);
         }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::processor::{Filter, Processor};
+use super::processor::Processor;
+use super::scaling::Filter;
 
 /// A settings file is a few kilobytes, a tokeniser a few megabytes: larger ones are something else.
 const MOST_SETTINGS: u64 = 1 << 20;

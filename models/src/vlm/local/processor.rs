@@ -1,36 +1,11 @@
 //! Pictures to tiles, exactly as the reference processor of Idefics3 and SmolVLM makes them: scaled so that the longest edge is a
 //! number of tiles, drawn to whole tiles, cut, and the whole once more on one tile.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
-use hearsight_core::stage::Fault;
-
+use super::scaling::{Filter, scaled as to_size};
 use crate::vlm::picture::Rgb;
 
 /// The reference scales no edge beyond this.
 const LONGEST: u32 = 4096;
-
-/// What weighs the pixels around.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// Three lobes.
-    Lanczos,
-    /// Catmull-Rom, as Pillow has it.
-    Bicubic,
-    /// A triangle.
-    Bilinear,
-}
-
-impl Filter {
-    fn kernel(self) -> FilterType {
-        match self {
-            Filter::Lanczos => FilterType::Lanczos3,
-            Filter::Bicubic => FilterType::CatmullRom,
-            Filter::Bilinear => FilterType::Bilinear,
-        }
-    }
-}
 
 /// How many tiles the longest edge of a picture is scaled to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,49 +115,31 @@ impl Processor {
     }
 
     /// Scales `picture` for its tiles, as `layout` of its size says.
-    pub fn draw(&self, picture: Rgb, layout: Layout) -> Result<Drawn, Fault> {
+    pub fn draw(&self, picture: Rgb, layout: Layout) -> Drawn {
         let mut moved = 0;
-        let scaled = self.scale(picture, layout.scaled, &mut moved)?;
-        let drawn = self.scale(scaled, layout.drawn, &mut moved)?;
-        let whole = if layout.rows > 0 {
-            Some(self.scaled(&drawn, (self.tile, self.tile), &mut moved)?)
-        } else {
-            None
-        };
-        Ok(Drawn {
+        let scaled = self.scale(picture, layout.scaled, &mut moved);
+        let drawn = self.scale(scaled, layout.drawn, &mut moved);
+        let whole = (layout.rows > 0).then(|| self.scaled(&drawn, (self.tile, self.tile), &mut moved));
+        Drawn {
             layout,
             drawn,
             whole,
             moved,
-        })
+        }
     }
 
     /// A picture of that size already is passed on.
-    fn scale(&self, picture: Rgb, size: (u32, u32), moved: &mut u64) -> Result<Rgb, Fault> {
+    fn scale(&self, picture: Rgb, size: (u32, u32), moved: &mut u64) -> Rgb {
         if (picture.width(), picture.height()) == size {
-            return Ok(picture);
+            return picture;
         }
         self.scaled(&picture, size, moved)
     }
 
-    fn scaled(&self, picture: &Rgb, (width, height): (u32, u32), moved: &mut u64) -> Result<Rgb, Fault> {
-        let mut scaled = Rgb::black(width, height);
-        *moved += (picture.bytes().len() + scaled.bytes().len()) as u64;
-        let mut scale = || -> Result<(), String> {
-            let text = |why: &dyn ToString| why.to_string();
-            let from = ImageRef::new(picture.width(), picture.height(), picture.bytes(), PixelType::U8x3);
-            let to = Image::from_slice_u8(width, height, scaled.bytes_mut(), PixelType::U8x3);
-            let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(self.filter.kernel()));
-            Resizer::new()
-                .resize(
-                    &from.map_err(|why| text(&why))?,
-                    &mut to.map_err(|why| text(&why))?,
-                    &how,
-                )
-                .map_err(|why| text(&why))
-        };
-        scale().map_err(|why| Fault::Reset(format!("scaling a picture: {why}")))?;
-        Ok(scaled)
+    fn scaled(&self, picture: &Rgb, (width, height): (u32, u32), moved: &mut u64) -> Rgb {
+        let made = to_size(picture, width, height, self.filter);
+        *moved += (picture.bytes().len() + made.bytes().len()) as u64;
+        made
     }
 
     /// Writes tile `index` of `drawn` as the model takes it: three planes of `tile²` values into `into`. Answers how many bytes

@@ -38,7 +38,7 @@ fn pictures_become_the_references_tiles() {
             "{name}"
         );
         let rgb = Rgb::from_planes(&picture(width, height)).expect("a picture");
-        let drawn = processor.draw(rgb, layout).expect("scaled");
+        let drawn = processor.draw(rgb, layout);
         let mut values = Vec::new();
         let mut cut = Vec::new();
         for index in 0..layout.tiles() {
