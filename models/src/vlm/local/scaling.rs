@@ -1,5 +1,5 @@
 //! Scales pictures to the last bit as Pillow does, whose rounding the models were trained on: weights in 22-bit fixed point, columns
-//! first, 8 bits between (Pillow, `Resample.c`). Faster scalers round weights to 16 bits, and are two levels off where a picture is
+//! first, 8 bits between (Pillow before 13, `Resample.c`). Faster scalers round weights to 16 bits, and are two levels off where a picture is
 //! noisy.
 
 use crate::vlm::picture::Rgb;
