@@ -5,7 +5,7 @@ mod phases;
 mod silero;
 
 pub use listener::{Config, Listener};
-pub use silero::{Runtime, Silero};
+pub use silero::Silero;
 
 use hearsight_core::stage::Fault;
 use hearsight_core::time::MediaTime;

@@ -172,9 +172,7 @@ impl Device {
     /// The most bytes that a kernel can be given in one buffer.
     pub(crate) fn largest_room(&self) -> u64 {
         let limits = self.device.limits();
-        limits
-            .max_buffer_size
-            .min(limits.max_storage_buffer_binding_size.into())
+        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
     }
 
     pub(crate) fn home(&self) -> Home {

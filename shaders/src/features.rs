@@ -254,10 +254,8 @@ mod tests {
             dx: 0.0,
             dy: 0.0,
         };
-        let field = MotionField {
-            blocks: vec![block].into(),
-        };
-        let motion = Motion::new(&field, (width, height));
+        let blocks = vec![block].into();
+        let motion = Motion::new(&MotionField { blocks }, (width, height));
         let pair = Pair {
             earlier: &earlier,
             later: &later,

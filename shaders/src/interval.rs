@@ -111,7 +111,11 @@ mod tests {
         let places: Vec<i16> = joined.blocks.iter().map(|block| block.x).collect();
         assert_eq!(places, [12, 48, 12], "a block of the earlier picture is moved along");
         let longer = field(&earlier, &later, 2.0);
-        assert_eq!(longer.blocks[2], block(16, -1, -8.0), "an interval twice as long");
+        let moved = Block {
+            y: 12,
+            ..block(16, -1, -8.0)
+        };
+        assert_eq!(longer.blocks[2], moved, "an interval twice as long");
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub(crate) struct Rooms(Mutex<Vec<wgpu::Buffer>>);
 /// More than the steps of one picture use: pictures of another size push out what is left of the last one.
 const MOST_ROOMS: usize = 48;
 
+/// More than those of a picture of 3840 × 2160 and the network in 16 bits.
+const MOST_BYTES: u64 = 1 << 30;
+
 impl Rooms {
     /// Bytes that are kept.
     pub(crate) fn bytes(&self) -> u64 {
@@ -104,10 +107,11 @@ impl Rooms {
 
     pub(crate) fn keep(&self, room: wgpu::Buffer) {
         let mut rooms = self.lock();
-        if rooms.len() == MOST_ROOMS {
+        rooms.push(room);
+        let sum = |rooms: &[wgpu::Buffer]| rooms.iter().map(wgpu::Buffer::size).sum::<u64>();
+        while rooms.len() > MOST_ROOMS || sum(&rooms) > MOST_BYTES {
             rooms.remove(0);
         }
-        rooms.push(room);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<wgpu::Buffer>> {

@@ -5,6 +5,7 @@
 //! and a seed. [`Split::Unseen`] has fonts, words, signs, grounds and phrasings that [`Split::Train`] never shows.
 //! Start at [`Scene::new`].
 
+mod composer;
 mod fonts;
 mod ground;
 mod paint;

@@ -5,6 +5,7 @@
 
 mod check;
 mod command_line;
+mod models;
 mod operate;
 mod settings;
 #[cfg(test)]
@@ -21,7 +22,9 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
+pub(crate) use check::is_loopback;
 use command_line::program;
+pub use models::{Models, ModelsCommand};
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use settings::Source;
 use settings::{Key, Settings};
@@ -48,6 +51,8 @@ pub struct Config {
     pub ice: Ice,
     /// Libraries and models.
     pub assets: Assets,
+    /// Models that are pulled from a hub.
+    pub models: Models,
     /// The pool of recogniser processes.
     pub recognise: Recognise,
     /// The engines' threads.
@@ -240,6 +245,8 @@ pub enum Command {
     },
     /// Look whether the server could start, and say what to do about each problem.
     Check(Report),
+    /// List, pull or verify models.
+    Models(ModelsCommand),
     /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
     RecogniseWorker(PathBuf),
 }
@@ -382,6 +389,7 @@ where
     let mut program = program(&keys);
     let matches = program.try_get_matches_from_mut(args)?;
     let (name, flags) = matches.subcommand().expect("clap requires a subcommand");
+    let (name, flags) = flags.subcommand().unwrap_or((name, flags));
     let mut settings = Settings::defaults(keys.clone());
     if let Some(command) = without_settings(flags) {
         return Ok(Loaded {
@@ -411,6 +419,10 @@ where
         "config" => Command::Config(settings.effective()),
         "check" if flags.get_flag("json") => Command::Check(Report::Machines),
         "check" => Command::Check(Report::People),
+        "list" if flags.get_flag("json") => Command::Models(ModelsCommand::List(Report::Machines)),
+        "list" => Command::Models(ModelsCommand::List(Report::People)),
+        "pull" => Command::Models(ModelsCommand::Pull(models(flags))),
+        "verify" => Command::Models(ModelsCommand::Verify(models(flags))),
         _ => Command::Serve,
     };
     let named = flags.get_one::<PathBuf>("config").cloned();
@@ -420,6 +432,15 @@ where
         files: named.map_or_else(|| around.files.clone(), |path| vec![path]),
         values: settings.texts(),
     })
+}
+
+/// The models that were named.
+fn models(flags: &ArgMatches) -> Vec<String> {
+    flags
+        .get_many::<String>("models")
+        .unwrap_or_default()
+        .cloned()
+        .collect()
 }
 
 /// Commands that read no file and no environment.

@@ -9,7 +9,8 @@ use hearsight_codecs::measure;
 use hearsight_models::asr;
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::files::BadFile;
-use hearsight_models::vad::{self, Listener, Runtime, Silero};
+use hearsight_models::runtime::Runtime;
+use hearsight_models::vad::{self, Listener, Silero};
 use thiserror::Error;
 
 use crate::config;

@@ -4,6 +4,7 @@
 //! know how anything is decoded or recognised. Start at [`wiring`], then [`app`].
 
 pub mod app;
+pub mod ask;
 pub mod budget;
 pub mod config;
 pub mod demo;
@@ -12,7 +13,9 @@ pub mod film;
 pub mod ingest;
 pub mod kit;
 pub mod listen;
+pub mod model_store;
 pub mod operate;
+mod patience;
 pub mod publish;
 pub mod send;
 pub mod serve;

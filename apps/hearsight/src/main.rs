@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hearsight::app::{self, Stop};
-use hearsight::config::{self, Command, Config, ConfigError, Loaded, Report};
+use hearsight::config::{self, Command, Config, ConfigError, Loaded, ModelsCommand, Report};
 use hearsight::operate::check;
 use hearsight::operate::reload::{Watch, announce};
 use hearsight::publish::options::Options;
 use hearsight::serve::create_token;
-use hearsight::{listen, telemetry};
+use hearsight::{listen, model_store, telemetry};
 use hearsight_live::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Token { user, streams, watch } => return token(user, streams, watch),
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(model),
         Command::Microphones => return microphones(),
+        Command::Models(command) => models(&loaded.config, command),
         Command::Listen(captions) => listen(&loaded.config, *captions),
         Command::Publish(options) => publish(&loaded.config, options.as_ref().clone()),
         Command::Smooth(options) => smooth(options.as_ref().clone()),
@@ -143,6 +144,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn listen(config: &Config, captions: config::Captions) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     Ok(runtime()?.block_on(listen::run(config, captions))?)
+}
+
+fn models(config: &Config, command: &ModelsCommand) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    runtime()?.block_on(model_store::command::run(
+        &config.models,
+        command,
+        &mut std::io::stdout(),
+    ))
 }
 
 fn microphones() -> ExitCode {

@@ -102,7 +102,11 @@ fn what_is_written_is_read_again_and_passengers_are_untouched() {
         let (pictures, sound) = read(input);
         let mut reader = Reader::open(input).unwrap();
         let mut writer = Writer::create(&output, &reader, &config(&reader)).unwrap();
-        assert!(writer.carried().iter().all(|one| one.sound && one.carried), "{name}");
+        let [one] = writer.carried() else {
+            panic!("{name}: one stream of sound")
+        };
+        let held = (one.codec.as_str(), name) != ("opus", "out.mov");
+        assert_eq!((one.sound, one.carried), (true, held), "{name}: QuickTime has no Opus");
         let passage = writer.passage();
         while let Some(unit) = reader.next() {
             if let Unit::Passenger(passenger) = unit {
@@ -118,15 +122,14 @@ fn what_is_written_is_read_again_and_passengers_are_untouched() {
         let times =
             |pictures: &[(MediaTime, Decoded)], late| pictures.iter().map(|(at, _)| *at - late).collect::<Vec<_>>();
         assert_eq!(times(&again, late), times(&pictures, Span::ZERO), "{name}");
-        // Matroska has no times before zero, where AAC's first packet lies: everything is moved by its length.
-        let moved = input.extension() != output.extension() && name == "out.mkv";
-        assert!(
-            late == Span::ZERO || moved && late < Span::from_millis(30),
-            "{name}: {late:?}"
-        );
+        // Times begin with the first packet that a container can tell of, and Matroska has none before zero, where the first
+        // of AAC and Opus lies: to and from it everything may be moved by one packet, in step.
+        let same = name == "out.mp4" && input.extension() == output.extension();
+        let most = if same { Span::ZERO } else { Span::from_millis(30) };
+        assert!(late.nanos().abs() <= most.nanos(), "{name}: {late:?}");
         let bytes = |sound: &Sound| sound.iter().map(|(_, bytes)| bytes.clone()).collect::<Vec<_>>();
-        assert_eq!(bytes(&sound_again), bytes(&sound), "{name}");
-        if input.extension() == output.extension() {
+        assert_eq!(bytes(&sound_again), if held { bytes(&sound) } else { vec![] }, "{name}");
+        if same {
             assert_eq!(sound_again, sound, "{name}: with their times");
         }
         let lasts = Reader::open(&output).unwrap().pictures().lasts.unwrap();

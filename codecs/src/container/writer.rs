@@ -79,7 +79,11 @@ impl Writer {
         if !ENDINGS.split(", ").any(|known| known[1..].eq_ignore_ascii_case(ending)) {
             return Err(ContainerError::Ending);
         }
-        let mut output = format::output(&address(path)?).map_err(refused)?;
+        let address = address(path)?;
+        let others = reader.input.streams().filter(|stream| stream.index() != reader.video);
+        // Before the file itself is begun: trying writes to it.
+        let others: Vec<_> = others.map(|stream| (takes(&address, &stream), stream)).collect();
+        let mut output = format::output(&address).map_err(refused)?;
         let tick = Rational::from(config.tick);
         let pictures = reader.input.stream(reader.video).ok_or(ContainerError::NoPictures)?;
         let headers = output.format().flags().contains(Flags::GLOBAL_HEADER);
@@ -91,8 +95,8 @@ impl Writer {
         border::copy_rotation(&pictures, &mut output, 0);
         let mut passengers = BTreeMap::new();
         let mut carried = Vec::new();
-        for stream in reader.input.streams().filter(|stream| stream.index() != reader.video) {
-            carried.extend(board(&stream, &mut output, &mut passengers)?);
+        for (taken, stream) in &others {
+            carried.extend(board(stream, *taken, &mut output, &mut passengers)?);
         }
         output.set_metadata(reader.input.metadata().to_owned());
         for chapter in reader.input.chapters() {
@@ -209,9 +213,26 @@ impl Muxer {
     }
 }
 
-/// Finds a place for a stream; none for what is neither sound nor subtitles.
+/// Whether such a file can hold a stream: what a muxer says of itself is less than what it refuses.
+fn takes(address: &str, stream: &Stream<'_>) -> bool {
+    let tried = || -> Result<bool, Error> {
+        let mut trial = format::output(address)?;
+        if !border::holds(&trial, &stream.parameters()) {
+            return Ok(false);
+        }
+        let mut place = trial.add_stream(encoder::find(Id::None))?;
+        place.set_parameters(border::untagged(&stream.parameters()));
+        place.set_time_base(stream.time_base());
+        trial.write_header()?;
+        Ok(true)
+    };
+    tried().unwrap_or(false)
+}
+
+/// Finds a place for a stream that is taken; none for what is neither sound nor subtitles.
 fn board(
     stream: &Stream<'_>,
+    carried: bool,
     output: &mut context::Output,
     passengers: &mut BTreeMap<usize, (usize, Rational, Rational)>,
 ) -> Result<Option<Carried>, ContainerError> {
@@ -221,7 +242,6 @@ fn board(
         media::Type::Subtitle => false,
         _ => return Ok(None),
     };
-    let carried = border::holds(output, &parameters);
     if carried {
         let mut place = output.add_stream(encoder::find(Id::None)).map_err(refused)?;
         place.set_parameters(border::untagged(&parameters));

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearsight_core::stage::Fault;
 use hearsight_core::time::MediaTime;
-use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::{VoiceProbability, WINDOW};
 use crate::files::{BadFile, Magic, verify};
+use crate::runtime::Runtime;
 
 /// The model sees this many samples before each window too.
 const CONTEXT: usize = 64;
@@ -20,47 +20,19 @@ const STATE: usize = 2 * 128;
 /// A session takes 4 MB and works for one stream at a time, 0.1 ms per window: a few serve hundreds of streams.
 const SESSIONS: usize = 4;
 
-/// The ONNX Runtime library, loaded once per process, and the models opened with it.
-#[derive(Clone)]
-pub struct Runtime {
-    environment: Environment,
-    models: Arc<Mutex<Models>>,
-}
-
-/// Models by the file they were loaded from.
+/// Models by the file they were loaded from: sessions of the server share them.
 type Models = Vec<(PathBuf, Arc<Model>)>;
 
-static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
+static LOADED: Mutex<Models> = Mutex::new(Vec::new());
 
-impl Runtime {
-    /// Loads the shared library at `path`. A process has one: later calls answer with the first, whatever their path.
-    pub fn open(path: &Path) -> Result<Runtime, BadFile> {
-        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = loaded.as_ref() {
-            return Ok(runtime.clone());
-        }
-        verify(path, Magic::OneOf(&[b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe"]), 1 << 20)?;
-        let environment = ort::init_from(path)
-            .map_err(|why| BadFile::damaged(path, why))?
-            .build()
-            .map_err(|why| BadFile::damaged(path, why))?;
-        let runtime = Runtime {
-            environment,
-            models: Arc::default(),
-        };
-        *loaded = Some(runtime.clone());
-        Ok(runtime)
+fn model(runtime: &Runtime, path: &Path) -> Result<Arc<Model>, BadFile> {
+    let mut models = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, model)) = models.iter().find(|(known, _)| known == path) {
+        return Ok(model.clone());
     }
-
-    fn model(&self, path: &Path) -> Result<Arc<Model>, BadFile> {
-        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, model)) = models.iter().find(|(known, _)| known == path) {
-            return Ok(model.clone());
-        }
-        let model = Arc::new(Model::open(self, path)?);
-        models.push((path.to_path_buf(), model.clone()));
-        Ok(model)
-    }
+    let model = Arc::new(Model::open(runtime, path)?);
+    models.push((path.to_path_buf(), model.clone()));
+    Ok(model)
 }
 
 /// The loaded model. It holds no stream's state, so that streams share it.
@@ -76,7 +48,8 @@ impl Model {
             .min(SESSIONS);
         let mut sessions = Vec::new();
         for _ in 0..count {
-            let session = session(runtime, path).map_err(|why| BadFile::damaged(path, why))?;
+            // A window takes 0.1 ms: a second thread would cost more than it does.
+            let session = runtime.session(path, 1)?;
             let names: Vec<_> = session.inputs().iter().map(|input| input.name()).collect();
             if names != ["input", "state", "sr"] {
                 let why = format!("inputs are {names:?}, not [\"input\", \"state\", \"sr\"]");
@@ -99,16 +72,6 @@ impl Model {
     }
 }
 
-/// One thread and no spinning: a window takes 0.1 ms, and a waiting pool would burn a core per session.
-fn session(runtime: &Runtime, path: &Path) -> Result<Session, ort::Error> {
-    let mut builder = Session::builder(&runtime.environment)?
-        .with_intra_threads(1)?
-        .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?;
-    builder.commit_from_file(path)
-}
-
 /// One stream's voice detector: what the model carries from window to window. The model itself is shared.
 pub struct Silero {
     model: Arc<Model>,
@@ -120,7 +83,7 @@ impl Silero {
     /// A detector for one stream, by the model file at `path`; the first call for a path loads it.
     pub fn open(runtime: &Runtime, path: &Path) -> Result<Silero, BadFile> {
         verify(path, Magic::Any, 1 << 16)?;
-        let model = runtime.model(path)?;
+        let model = model(runtime, path)?;
         Ok(Silero {
             model,
             state: vec![0.0; STATE],

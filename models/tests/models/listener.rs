@@ -3,7 +3,8 @@ use hearsight_core::stage::{Engine, Fault, Gap, Lost, Outbox, Signal, Why};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::files::BadFile;
-use hearsight_models::vad::{Config, Listener, Runtime, Silero, VoiceProbability, WINDOW};
+use hearsight_models::runtime::Runtime;
+use hearsight_models::vad::{Config, Listener, Silero, VoiceProbability, WINDOW};
 
 use crate::speech::{files, packets, run, speak};
 

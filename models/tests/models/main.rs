@@ -4,3 +4,4 @@ mod hearing;
 mod listener;
 mod pocketsphinx;
 mod speech;
+mod vlm;

@@ -7,7 +7,8 @@ use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::asr::pocketsphinx::{Config, Pool, Refused, verify_model};
 use hearsight_models::asr::{Hearing, Recogniser};
-use hearsight_models::vad::{self, Listener, Runtime, Silero};
+use hearsight_models::runtime::Runtime;
+use hearsight_models::vad::{self, Listener, Silero};
 
 use crate::speech::{files, packets, run, speak};
 

@@ -130,7 +130,8 @@ def main():
         features, residual = examples.split(examples.turned(planes, int(draw.integers(16))))
         made = UNIT * network(to_last(features))
         error = (made - residual).square()
-        squares = error[:, :16].mean((1, 2, 3)) + 0.1 * error[:, 16:].mean((1, 2, 3))
+        # Chroma is left as it was made: a network that had learnt to correct it coloured grey pictures.
+        squares = error[:, :16].mean((1, 2, 3))
         loss = (squares + 1).log().mean()
         steps.zero_grad(set_to_none=True)
         loss.backward()
@@ -141,7 +142,7 @@ def main():
             keep = min(0.999, step / (step + 10))
             for slow, fast in zip(average.parameters(), network.parameters()):
                 slow.lerp_(fast, 1 - keep)
-            base = residual[:, :16].square().mean((1, 2, 3)) + 0.1 * residual[:, 16:].square().mean((1, 2, 3))
+            base = residual[:, :16].square().mean((1, 2, 3))
             losses.append((loss.item(), (base + 1).log().mean().item()))
         seconds = time.monotonic() - began
         if seconds > next_look:

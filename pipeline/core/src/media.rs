@@ -237,6 +237,84 @@ impl Words {
     }
 }
 
+/// How well the evidence for a question can be read, 0..1. Rises with bitrate, and is 1 for a clean view: what bits are spent
+/// by. Nothing is known of whether an answer is right: that is [`Certainty`], and neither becomes the other.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Readability(f32);
+
+impl Readability {
+    /// `share`, held to 0..1; 0 where it is no number.
+    pub fn new(share: f32) -> Readability {
+        Readability(unit(share))
+    }
+    /// 0..1.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+/// The chance that an answer is right, 0..1: what people see, and nothing is spent by.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Certainty(f32);
+
+impl Certainty {
+    /// `chance`, held to 0..1; 0 where it is no number.
+    pub fn new(chance: f32) -> Certainty {
+        Certainty(unit(chance))
+    }
+    /// 0..1.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+fn unit(share: f32) -> f32 {
+    if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
+}
+
+/// A place in a picture. In [`Region`] as shares of width and height, 0..1 from the top left; elsewhere in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Point {
+    /// From the left.
+    pub x: f32,
+    /// From the top.
+    pub y: f32,
+}
+
+/// Where the evidence is: four corners clockwise, beginning where its text begins, at the top.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Region {
+    /// The corners, as shares of the picture.
+    pub corners: [Point; 4],
+}
+
+/// One line of text in a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// What it says.
+    pub text: Arc<str>,
+    /// Where it stands.
+    pub region: Region,
+    /// The chance that it says that.
+    pub certainty: Certainty,
+}
+
+/// What was read in the picture whose envelope this carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The lines, in the order in which people read them.
+    pub lines: Arc<[Line]>,
+    /// Places that look like text and were not read: too faint, or no time was left.
+    pub unread: u32,
+    /// How well what looks like text can be read; none where nothing does.
+    pub readability: Option<Readability>,
+    /// When the picture was shown that the lines were read in: before the envelope's media time where the picture has not
+    /// changed since.
+    pub read: MediaTime,
+}
+
+impl Flow for Reading {}
+
 /// What travels back to `ingest`, which alone speaks to the peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Request {

@@ -200,7 +200,8 @@ fn layers_that_do_not_fit_are_refused() {
         Network::parse(&file(10, &heads, &mut random)).map(drop)
     };
     assert_eq!(parse(&|_| ()), Ok(()));
-    let changes: [&dyn Fn(&mut [Head; 9]); 6] = [
+    type Change<'a> = &'a dyn Fn(&mut [Head; 9]);
+    let changes: [Change<'_>; 6] = [
         &|heads| heads[3][2] = 9,
         &|heads| heads[3][2] = 2,
         &|heads| heads[4][3] = 3,

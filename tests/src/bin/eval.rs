@@ -21,7 +21,8 @@ use hearsight_core::time::Span;
 use hearsight_models::asr::Hearing;
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::files::Files;
-use hearsight_models::vad::{Runtime, Silero};
+use hearsight_models::runtime::Runtime;
+use hearsight_models::vad::Silero;
 use hearsight_tests::rig::{commit, machine};
 use serde_json::{Value, json};
 

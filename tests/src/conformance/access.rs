@@ -97,7 +97,8 @@ async fn ice_servers_are_told_to_those_who_may_publish_and_never_on_a_preflight(
     let token = ("authorization", alice.as_str());
     let links = |answer: &super::Answer| -> Vec<String> {
         let links = answer.headers.get_all("link").iter();
-        links.map(|link| link.to_str().unwrap().to_owned()).collect()
+        let links = links.map(|link| link.to_str().unwrap().to_owned());
+        links.filter(|link| link.contains("rel=\"ice-server\"")).collect()
     };
     let created = house.post("me", OFFER, &[token]).await;
     let told = links(&created);

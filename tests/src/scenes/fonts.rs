@@ -51,7 +51,7 @@ const FOLDER: &str = "/usr/share/fonts";
 #[derive(Debug, thiserror::Error)]
 pub enum FontError {
     /// It is not installed.
-    #[error("the font {file} is not there: install Debian's {package}, or all of them with `make setup-bench`")]
+    #[error("the font {file} is not there: install Debian's {package}, or all of them with `make setup-test`")]
     Missing {
         /// Under the system's folder of fonts.
         file: &'static str,

@@ -1,8 +1,9 @@
 //! What is asked, and what must be in the picture so that there is one answer.
 
+use super::composer::{COLUMNS, Composer, ROWS, SIDE};
 use super::fonts::Fonts;
-use super::paint::{COLOURS, Colour, Shape};
-use super::things::{self, Kind, Place, Style, Thing};
+use super::paint::{COLOURS, Shape};
+use super::things::{Kind, Place, Thing};
 use super::{SECONDS, SIZE, Split};
 
 /// Questions of one kind.
@@ -113,13 +114,6 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Places in a view, so that nothing hides anything: four in each of three rows.
-const COLUMNS: usize = 4;
-const ROWS: usize = 3;
-const SIDE: (f32, f32) = (SIZE.0 as f32 / COLUMNS as f32, SIZE.1 as f32 / ROWS as f32);
-
-const WORDS: &str = include_str!("words.txt");
-
 /// Makes the things of a scene and asks about them.
 pub(super) fn compose(
     family: Family,
@@ -139,15 +133,6 @@ pub(super) fn compose(
     (composer.things, question)
 }
 
-struct Composer<'a> {
-    family: Family,
-    split: Split,
-    fonts: &'a Fonts,
-    random: &'a mut fastrand::Rng,
-    things: Vec<Thing>,
-    free: [[bool; COLUMNS]; ROWS],
-}
-
 impl Composer<'_> {
     fn ask(&mut self) -> Question {
         match self.family {
@@ -161,147 +146,6 @@ impl Composer<'_> {
             Family::Change => self.ask_what_became(),
             Family::Largest => self.ask_of_sizes(),
             Family::Neighbour => self.ask_of_neighbours(),
-        }
-    }
-
-    /// One phrasing of several; the last of each is kept for [`Split::Unseen`].
-    fn phrase(&mut self, phrasings: &[&str]) -> String {
-        let (last, learnt) = phrasings.split_last().expect("there is one");
-        match self.split {
-            Split::Unseen => (*last).to_owned(),
-            Split::Train => learnt[self.random.usize(..learnt.len())].to_owned(),
-        }
-    }
-
-    fn question(&self, text: String, answer: impl Into<String>, letters: Option<f32>, thing: usize) -> Question {
-        Question {
-            family: self.family,
-            text,
-            answer: answer.into().to_lowercase(),
-            letters,
-            place: self.things[thing].place,
-        }
-    }
-
-    /// Log-uniform between 8 and 64 pixels.
-    fn letter_size(&mut self) -> f32 {
-        8.0 * 8.0_f32.powf(self.random.f32())
-    }
-
-    fn word(&mut self) -> String {
-        let words: Vec<&str> = WORDS.split_whitespace().collect();
-        // Every fifth word is kept for those who have not seen it.
-        let kept = |at: usize| (at % 5 == 4) == (self.split == Split::Unseen);
-        let words: Vec<&str> = words
-            .into_iter()
-            .enumerate()
-            .filter(|(at, _)| kept(*at))
-            .map(|(_, word)| word)
-            .collect();
-        words[self.random.usize(..words.len())].to_owned()
-    }
-
-    fn digits(&mut self, count: usize) -> String {
-        (0..count).map(|_| char::from(b'0' + self.random.u8(..10))).collect()
-    }
-
-    fn colour(&mut self, but: &[Colour]) -> Colour {
-        loop {
-            let colour = COLOURS[self.random.usize(..COLOURS.len())];
-            if !but.contains(&colour) {
-                return colour;
-            }
-        }
-    }
-
-    fn shape(&mut self, but: &[Shape]) -> Shape {
-        loop {
-            let shape = Shape::ALL[self.random.usize(..Shape::ALL.len())];
-            if !but.contains(&shape) {
-                return shape;
-            }
-        }
-    }
-
-    /// Finds room for a thing, somewhere in its cells. Answers with its number; none where there is no room.
-    fn stand(&mut self, mut thing: Thing) -> Option<usize> {
-        let size = thing.place.at(0.0);
-        let wide = (size.width() / SIDE.0).ceil().max(1.0) as usize;
-        let high = (size.height() / SIDE.1).ceil().max(1.0) as usize;
-        if wide > COLUMNS || high > ROWS {
-            return None;
-        }
-        let mut corners: Vec<(usize, usize)> = (0..=ROWS - high)
-            .flat_map(|row| (0..=COLUMNS - wide).map(move |column| (row, column)))
-            .collect();
-        self.random.shuffle(&mut corners);
-        let fits = |(row, column): &(usize, usize)| {
-            (*row..row + high).all(|row| (*column..column + wide).all(|column| self.free[row][column]))
-        };
-        let (row, column) = corners.into_iter().find(fits)?;
-        for row in &mut self.free[row..row + high] {
-            row[column..column + wide].fill(false);
-        }
-        let slack = (
-            wide as f32 * SIDE.0 - size.width(),
-            high as f32 * SIDE.1 - size.height(),
-        );
-        // Not to the edge: the camera sways.
-        let jitter = |random: &mut fastrand::Rng, slack: f32| (random.f32() - 0.5) * (slack - 12.0).max(0.0);
-        thing.place.x = (column as f32 + wide as f32 / 2.0) * SIDE.0 + jitter(self.random, slack.0);
-        thing.place.y = (row as f32 + high as f32 / 2.0) * SIDE.1 + jitter(self.random, slack.1);
-        self.things.push(thing);
-        Some(self.things.len() - 1)
-    }
-
-    /// A shape within one cell, of a radius in pixels.
-    fn figure(&mut self, shape: Shape, colour: Colour, radius: f32) -> Thing {
-        // An arrow shows where it points, and is not turned.
-        let turn = if shape == Shape::Arrow { 0.0 } else { 24.0 };
-        Thing {
-            kind: Kind::Figure {
-                shape,
-                border: colour.ink(),
-                colour: colour.shade(self.random),
-                change: None,
-            },
-            place: Place {
-                x: 0.0,
-                y: 0.0,
-                half: (radius, radius),
-                speed: (0.0, 0.0),
-                turn: (self.random.f32() - 0.5) * turn,
-            },
-        }
-    }
-
-    fn radius(&mut self) -> f32 {
-        22.0 + self.random.f32() * 38.0
-    }
-
-    /// Shapes that are not asked about, of none of these colours and shapes.
-    fn clutter(&mut self, most: usize, shapes: &[Shape], colours: &[Colour]) {
-        for _ in 0..self.random.usize(..=most) {
-            let (shape, colour) = (self.shape(shapes), self.colour(colours));
-            let radius = self.radius();
-            let thing = self.figure(shape, colour, radius);
-            if self.stand(thing).is_none() {
-                return;
-            }
-        }
-    }
-
-    /// A sign that finds room, with letters as large as that allows. Answers with its number and the letters' size.
-    fn sign(&mut self, text: &str, colour: Colour) -> (usize, f32) {
-        let mut size = self.letter_size();
-        loop {
-            let style = Style::any(self.split, self.random);
-            let written = self.fonts.any(self.split, self.random).write(text, size);
-            let sign = things::sign(written, style, colour, self.random);
-            if let Some(at) = self.stand(sign) {
-                return (at, size);
-            }
-            size *= 0.85;
         }
     }
 
@@ -440,62 +284,33 @@ impl Composer<'_> {
     }
 
     fn ask_of_an_instrument(&mut self) -> Question {
-        let colour = self.colour(&[COLOURS[9], COLOURS[10]]);
-        let shade = colour.shade(self.random);
         let (kind, half, answer, phrasings): (_, _, _, &[&str]) = match self.family {
             Family::Clock => {
-                let (hour, minute) = (self.random.u32(..12), self.random.u32(..12) * 5);
-                let face = if self.random.bool() { COLOURS[11] } else { COLOURS[2] };
-                let kind = Kind::Clock {
-                    hour,
-                    minute,
-                    ink: face.ink(),
-                    face: face.shade(self.random),
-                };
-                let radius = 30.0 + self.random.f32() * 40.0;
-                let shown = if hour == 0 { 12 } else { hour };
+                let (kind, half, answer) = self.clock();
                 let asked = &[
                     "What time is it on the clock?",
                     "What does the clock show?",
                     "Read the clock.",
                 ];
-                (kind, (radius, radius), format!("{shown}:{minute:02}"), asked)
+                (kind, half, answer, asked)
             }
             Family::Gauge => {
-                let tenths = self.random.u32(..=10);
-                let high = 40.0 + self.random.f32() * 34.0;
+                let (kind, half, answer) = self.gauge();
                 let asked = &[
                     "How full is the gauge, in per cent?",
                     "What does the gauge show?",
                     "Read the gauge.",
                 ];
-                (
-                    Kind::Gauge { tenths, colour: shade },
-                    (high * 0.32, high),
-                    (tenths * 10).to_string(),
-                    asked,
-                )
+                (kind, half, answer, asked)
             }
             _ => {
-                let lit: Vec<bool> = loop {
-                    let lit: Vec<bool> = (0..5).map(|_| self.random.bool()).collect();
-                    if lit.contains(&true) {
-                        break lit;
-                    }
-                };
-                let numbers = lit
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, lit)| **lit)
-                    .map(|(at, _)| (at + 1).to_string());
-                let answer = numbers.collect::<Vec<_>>().join(" ");
-                let wide = 60.0 + self.random.f32() * 80.0;
+                let (kind, half, answer) = self.lamps();
                 let asked = &[
                     "Which lamps are lit, from the left?",
                     "Which of the five lamps are on?",
                     "Name the lamps that shine.",
                 ];
-                (Kind::Lamps { lit, colour: shade }, (wide, wide * 0.26), answer, asked)
+                (kind, half, answer, asked)
             }
         };
         let place = Place {
@@ -509,6 +324,49 @@ impl Composer<'_> {
         self.clutter(4, &[], &[]);
         let text = self.phrase(phrasings);
         self.question(text, answer, None, asked)
+    }
+
+    fn clock(&mut self) -> Instrument {
+        let (hour, minute) = (self.random.u32(..12), self.random.u32(..12) * 5);
+        let face = if self.random.bool() { COLOURS[11] } else { COLOURS[2] };
+        let kind = Kind::Clock {
+            hour,
+            minute,
+            ink: face.ink(),
+            face: face.shade(self.random),
+        };
+        let radius = 30.0 + self.random.f32() * 40.0;
+        let shown = if hour == 0 { 12 } else { hour };
+        (kind, (radius, radius), format!("{shown}:{minute:02}"))
+    }
+
+    fn gauge(&mut self) -> Instrument {
+        let tenths = self.random.u32(..=10);
+        let colour = self.colour(&[COLOURS[9], COLOURS[10]]).shade(self.random);
+        let high = 40.0 + self.random.f32() * 34.0;
+        (
+            Kind::Gauge { tenths, colour },
+            (high * 0.32, high),
+            (tenths * 10).to_string(),
+        )
+    }
+
+    fn lamps(&mut self) -> Instrument {
+        let lit: Vec<bool> = loop {
+            let lit: Vec<bool> = (0..5).map(|_| self.random.bool()).collect();
+            if lit.contains(&true) {
+                break lit;
+            }
+        };
+        let numbers = lit
+            .iter()
+            .zip(1..)
+            .filter(|(lit, _)| **lit)
+            .map(|(_, at)| at.to_string());
+        let answer = numbers.collect::<Vec<String>>().join(" ");
+        let colour = self.colour(&[COLOURS[9], COLOURS[10]]).shade(self.random);
+        let wide = 60.0 + self.random.f32() * 80.0;
+        (Kind::Lamps { lit, colour }, (wide, wide * 0.26), answer)
     }
 
     fn ask_where_to(&mut self) -> Question {
@@ -613,6 +471,9 @@ impl Composer<'_> {
         self.question(text, answer.name(), None, asked)
     }
 }
+
+/// What shows something, its half size, and what it shows.
+type Instrument = (Kind, (f32, f32), String);
 
 /// The whole view.
 fn everywhere() -> Place {

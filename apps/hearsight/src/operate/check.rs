@@ -10,13 +10,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hearsight_codecs::{h264, source};
 use hearsight_models::asr::pocketsphinx::{self, Pool};
-use hearsight_models::vad::{Runtime, Silero};
+use hearsight_models::runtime::Runtime;
+use hearsight_models::vad::Silero;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
 
 use crate::app;
 use crate::config::{Config, ConfigError, Report};
+use crate::model_store;
 use crate::serve;
 use crate::webhook;
 
@@ -88,12 +90,13 @@ impl fmt::Display for Finding {
 /// One kind of check. Whoever adds something that a server needs adds what looks whether it is there.
 type Check = fn(&Config, &mut Vec<Finding>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     addresses,
     certificate,
     access,
     folders,
     models,
+    pulled,
     recogniser,
     video,
     sources,
@@ -338,6 +341,39 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
             found,
             "`hearsight demo` has nothing to play; `make setup` makes it",
         ));
+    }
+}
+
+/// Models that were pulled. Sizes alone are looked at: `hearsight models verify` reads them.
+fn pulled(config: &Config, findings: &mut Vec<Finding>) {
+    const CHECK: &str = "models";
+    let store = model_store::command::open(&config.models);
+    let list = match store.list() {
+        Ok(list) => list,
+        Err(problem) => return findings.push(Finding::doubtful(CHECK, problem, "")),
+    };
+    let (none, before) = ("none were pulled, and none are needed", findings.len());
+    for (model, state) in list {
+        let name = &model.name;
+        findings.push(match state {
+            model_store::State::Missing => continue,
+            model_store::State::Here(Some(when)) => Finding::good(CHECK, format!("{name} is here, verified {when}")),
+            model_store::State::Here(None) => {
+                let remedy = format!("run `hearsight models verify {name}`");
+                Finding::doubtful(CHECK, format!("{name} is here, and its digests are not locked"), remedy)
+            }
+            model_store::State::Partial(some, all) => {
+                let remedy = format!("run `hearsight models pull {name}`");
+                Finding::doubtful(
+                    CHECK,
+                    format!("{some} of {all} files of {name} are here and have their size"),
+                    remedy,
+                )
+            }
+        });
+    }
+    if findings.len() == before {
+        findings.push(Finding::good(CHECK, none));
     }
 }
 

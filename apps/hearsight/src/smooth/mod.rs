@@ -86,7 +86,7 @@ pub enum SmoothError {
     #[error("IN and OUT are the same file: name another OUT")]
     Same,
     /// The folder of OUT can't be written to.
-    #[error("{path}: {source}")]
+    #[error("{path}: no file can be made in it: {}", source.kind())]
     Folder {
         /// Which.
         path: String,

@@ -49,11 +49,11 @@ impl Counts {
 
     /// All that came out.
     pub fn all(&self) -> u64 {
-        self.kept + self.new()
+        self.kept + self.added()
     }
 
     /// All that are not the film's own.
-    pub fn new(&self) -> u64 {
+    pub fn added(&self) -> u64 {
         self.made + self.blended + self.held()
     }
 
@@ -163,7 +163,7 @@ pub struct Summary {
 impl Summary {
     /// Milliseconds for each picture that is not the film's own.
     fn each_ms(&self) -> f64 {
-        self.making.secs_f64() * 1e3 / self.counts.new().max(1) as f64
+        self.making.secs_f64() * 1e3 / self.counts.added().max(1) as f64
     }
 
     fn speed(&self) -> f64 {
@@ -273,7 +273,7 @@ impl Summary {
             "  copies: one to the device for each picture of the film ({:.1} MB with its vectors), one back for each that was \
              made ({:.1} MB), one into the encoder ({encoder:.1} MB)",
             mega(crossed.up / self.met.pictures.max(1)),
-            mega(crossed.back / self.counts.new().max(1)),
+            mega(crossed.back / self.counts.added().max(1)),
         )
     }
 }
@@ -325,6 +325,6 @@ mod tests {
             counts.count(came);
             assert_eq!(counts.all(), number as u64 + 1);
         }
-        assert_eq!((counts.new(), counts.held()), (5, 3));
+        assert_eq!((counts.added(), counts.held()), (5, 3));
     }
 }

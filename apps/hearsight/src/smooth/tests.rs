@@ -252,7 +252,7 @@ fn what_cannot_be_made_smooth_is_told_and_leaves_nothing_behind() {
     assert_eq!(files(folder.path()), before);
     let mut blend = options(&intra, &output);
     blend.quality = Quality::Blend;
-    assert_eq!(smooth(&blend).unwrap().counts.new(), 30);
+    assert_eq!(smooth(&blend).unwrap().counts.added(), 30);
     assert_eq!(files(folder.path()), before + 1);
 }
 

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 fn wanted() -> Result<Wanted> {
     let mut wanted = Wanted {
         clips: Vec::new(),
-        methods: Method::ALL.to_vec(),
+        methods: Method::ALL.into_iter().filter(Method::is_usual).collect(),
         frames: 61,
         stream: Stream::Reference,
         keep: None,
@@ -64,9 +64,8 @@ fn wanted() -> Result<Wanted> {
             "--browser" => wanted.stream = Stream::Browser,
             "--methods" => {
                 let named = list(value()?);
-                wanted
-                    .methods
-                    .retain(|method| named.iter().any(|name| name == method.name()));
+                let is_named = |method: &Method| named.iter().any(|name| name == method.name());
+                wanted.methods = Method::ALL.into_iter().filter(is_named).collect();
             }
             other => bail!("can't use {other}; there are --clips, --frames, --methods, --browser, --keep and --stills"),
         }

@@ -198,6 +198,17 @@ pub(crate) fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> 
     run(command.arg(raw), None).map(drop)
 }
 
+/// A clip of three pictures; a row or a column that would be odd is left out.
+fn join_three(folder: &Path, raw: &Path) -> Result<()> {
+    let mut command = ffmpeg();
+    for name in ["frame10.png", "frame10i11.png", "frame11.png"] {
+        command.arg("-i").arg(folder.join(name));
+    }
+    let joined = "[0][1][2]concat=n=3:v=1:a=0,crop=trunc(iw/2)*2:trunc(ih/2)*2";
+    command.args(["-filter_complex", joined, "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"]);
+    run(command.arg(raw), None).map(drop)
+}
+
 /// Width and height in luma pixels.
 pub(crate) type Size = (u32, u32);
 

@@ -151,6 +151,8 @@ fn whole(named: &[PathBuf], out: &Path, folder: &Path) -> Result<()> {
     }
     if sources.is_empty() {
         sources = material::sources(&[]);
+        // Three pictures are no clip.
+        sources.retain(|source| !matches!(source, material::Source::Triplet(..)));
     }
     for source in &sources {
         let raw = thinned::raw(source, &thinning, folder)?;

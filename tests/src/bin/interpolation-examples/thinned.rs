@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hearsight_core::media::Decoded;
 
 use crate::material::{self, Size, Source, Stream};
@@ -158,15 +158,15 @@ pub(crate) fn read(
 
 /// The clip's first pictures, as they are.
 pub(crate) fn raw(source: &Source, thinning: &Thinning, folder: &Path) -> Result<Vec<u8>> {
-    let Source::File(_, path) = source else {
-        let Source::Rendered(scene) = source else {
-            unreachable!()
-        };
-        return Ok(scene.render(thinning.pictures()));
-    };
-    let raw = folder.join("clip.y4m");
-    material::decode_file(path, thinning.pictures(), &raw)?;
-    Ok(std::fs::read(&raw)?)
+    match source {
+        Source::Rendered(scene) => Ok(scene.render(thinning.pictures())),
+        Source::Triplet(name, _) => bail!("{name} is three pictures: there is nothing to thin out"),
+        Source::File(_, path) => {
+            let raw = folder.join("clip.y4m");
+            material::decode_file(path, thinning.pictures(), &raw)?;
+            Ok(std::fs::read(&raw)?)
+        }
+    }
 }
 
 fn seconds(path: &Path) -> Result<f64> {

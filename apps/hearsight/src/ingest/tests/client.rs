@@ -307,7 +307,12 @@ impl Client {
                 self.closed = true;
                 return now(&self.clock);
             }
-            match self.rtc.poll_output().expect("polled") {
+            let Ok(output) = self.rtc.poll_output() else {
+                // Both sides said goodbye at once.
+                self.closed = true;
+                return now(&self.clock);
+            };
+            match output {
                 Output::Timeout(at) => return at,
                 Output::Transmit(transmit) => {
                     if is_rtp(&transmit.contents) && self.drop_next > 0 {
