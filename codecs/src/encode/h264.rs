@@ -25,6 +25,28 @@ pub struct H264Config {
     pub bitrate: u32,
     /// At most so many pictures from one key picture to the next.
     pub gop: u32,
+    /// What a picture may cost.
+    pub preset: Preset,
+}
+
+/// How thoroughly x264 looks for what can be left out: at the same rate, time against quality.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// For what is coded once and seen by many.
+    #[default]
+    Veryfast,
+    /// For what is to be coded while somebody waits, on a machine that has other things to do.
+    Superfast,
+}
+
+impl Preset {
+    /// What x264 calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Preset::Veryfast => "veryfast",
+            Preset::Superfast => "superfast",
+        }
+    }
 }
 
 /// Encodes I420 pictures to constrained baseline H.264, one access unit per picture at once, with its parameter sets
@@ -46,6 +68,7 @@ impl H264Encoder {
             fps,
             bitrate,
             gop,
+            preset,
         } = config;
         if width < 16 || height < 16 || width % 2 != 0 || height % 2 != 0 || fps == 0 {
             let got = format!("{width}×{height} at {fps} pictures a second");
@@ -69,7 +92,11 @@ impl H264Encoder {
         video.set_bit_rate(bitrate as usize);
         video.set_max_bit_rate(bitrate as usize);
         let mut options = Dictionary::new();
-        for (key, value) in [("preset", "veryfast"), ("tune", "zerolatency"), ("profile", "baseline")] {
+        for (key, value) in [
+            ("preset", preset.name()),
+            ("tune", "zerolatency"),
+            ("profile", "baseline"),
+        ] {
             options.set(key, value);
         }
         options.set("forced-idr", "1");

@@ -1,6 +1,6 @@
 //! Codes what is shown, once for all who watch.
 
-use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder};
+use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder, Preset};
 use hearsight_core::media::{Packet, Picture, Planes};
 use hearsight_core::stage::{Engine, Fault, Lost, Outbox, Signal, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
@@ -102,6 +102,7 @@ impl Coder {
                     fps,
                     bitrate,
                     gop: GOP_S * fps,
+                    preset: Preset::Superfast,
                 })?
             }
         };

@@ -22,7 +22,7 @@ mod tests;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder};
+use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder, Preset};
 use hearsight_core::media::{Decoded, Flow, Packet, Picture, Planes};
 use hearsight_core::stage::{Engine, Stage};
 use hearsight_core::time::Span;
@@ -164,6 +164,7 @@ impl Views {
             fps: config.max_fps,
             bitrate: config.bitrate,
             gop: config.max_fps,
+            preset: Preset::Superfast,
         };
         H264Encoder::new(trial).map_err(OpenError::Coder)?;
         let bench = match config.device {

@@ -6,7 +6,7 @@ use crate::vlm::picture::Rgb;
 
 /// What weighs the pixels around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
+pub(super) enum Filter {
     /// Three lobes.
     Lanczos,
     /// Keys' cubic with a = −0.5.

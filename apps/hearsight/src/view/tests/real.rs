@@ -1,6 +1,6 @@
 //! The whole way with real coders: a moving scene is coded, decoded, shown at twice its rate, and coded again.
 
-use hearsight_codecs::encode::{H264Config, H264Encoder};
+use hearsight_codecs::encode::{H264Config, H264Encoder, Preset};
 use hearsight_codecs::h264;
 
 use super::*;
@@ -23,6 +23,7 @@ fn decoded(scene: &Scene) -> Vec<Event> {
         fps: FPS,
         bitrate: 1_500_000,
         gop: 300,
+        preset: Preset::Superfast,
     })
     .expect("libx264");
     let mut decoder = h264::Decoder::new(h264::Config::default()).expect("libavcodec");
