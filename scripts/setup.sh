@@ -16,7 +16,11 @@ packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev lib
  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav"
 case $purpose in
 run) ;;
-test | bench) packages="$packages chromium ffmpeg gstreamer1.0-tools mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins" ;;
+# The fonts are those that the scenes of the seeing benchmark are written in.
+test | bench) packages="$packages chromium ffmpeg gstreamer1.0-tools mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins
+ fonts-dejavu-core fonts-liberation fonts-roboto-unhinted fonts-lato fonts-comic-neue fonts-crosextra-caladea fonts-hack fonts-dosis
+ fonts-quicksand fonts-linuxlibertine fonts-open-sans fonts-cabin fonts-cantarell fonts-crosextra-carlito fonts-ebgaramond
+ fonts-freefont-ttf" ;;
 *)
     echo "setup: unknown purpose '$purpose'; say nothing, 'test' or 'bench'" >&2
     exit 2

@@ -75,7 +75,7 @@ impl Shares {
         let length = target.len();
         let [[a, b], smoothed, still] = ways.map(|pair| pair.map(|line| &line[..length]));
         let [chosen_share, smoothed_share, still_share, later] = self.0.each_ref().map(|shares| &shares[..length]);
-        let onward = split.later() as f32 / Split::WHOLE as f32;
+        let onward = split.share();
         for at in 0..length {
             // How far apart the two pictures are in this very sample, along each way.
             let pair = |[a, b]: [&[u8]; 2]| (f32::from(a[at]), f32::from(b[at]));

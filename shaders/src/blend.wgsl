@@ -11,7 +11,7 @@
 struct Shape {
     columns: u32,
     rows: u32,
-    // The time in 1/256.
+    // The time in 1/256; above 256 it is after the later picture.
     split: i32,
     stride: u32,
     weight_columns: u32,
@@ -62,7 +62,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let right = mix(weight(cell + vec2<i32>(1, 0)), weight(cell + vec2<i32>(1, next)), abs(down));
     let run = ways[id.y * shape.columns + id.x];
     let last = vec2<i32>(textureDimensions(earlier)) - 1;
-    let time = f32(shape.split) / 256.0;
+    let time = f32(min(shape.split, 256)) / 256.0;
     // 32 is two codes for each sample of a cell: what coding the same twice makes.
     let held = verdict[0] > shape.cut || verdict[1] <= 32u;
     var packed = 0u;

@@ -109,7 +109,7 @@ fn trusts(sum: [u32; 3]) -> [f32; 3] {
 
 /// The later picture's share. Where a vector lands on content that moves otherwise, what it is after is hidden there.
 fn share(vector: Vector, (column, row): (i32, i32), sides: Sides<'_>, split: Split) -> f32 {
-    let later = split.later() as f32 / Split::WHOLE as f32;
+    let later = split.share();
     let Some(before) = sides.earlier else {
         return later;
     };

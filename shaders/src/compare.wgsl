@@ -12,7 +12,7 @@
 struct Shape {
     columns: u32,
     rows: u32,
-    // The time in 1/256.
+    // The time in 1/256; above 256 it is after the later picture.
     split: i32,
     // 1 where motion that led to the earlier picture is known.
     past_known: u32,
@@ -74,7 +74,7 @@ fn agreement(one: vec2<i32>, other: vec2<i32>) -> f32 {
 }
 
 fn later_share(vector: vec2<i32>, cell: vec2<i32>) -> f32 {
-    let time = f32(shape.split) / 256.0;
+    let time = f32(min(shape.split, 256)) / 256.0;
     if shape.past_known == 0u {
         return time;
     }

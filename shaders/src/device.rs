@@ -91,8 +91,9 @@ impl DeviceError {
 }
 
 impl Device {
-    /// Opens the fastest Vulkan adapter, a software one if there is no other, with no optional features and the limits
-    /// of WebGPU's downlevel profile, except for sides of pictures up to [`LARGEST`]. Takes as long as the driver does.
+    /// Opens the fastest Vulkan adapter, a software one if there is no other, with the limits of WebGPU's downlevel profile,
+    /// except for sides of pictures up to [`LARGEST`] and for buffers as large as the adapter takes; and with what it has
+    /// of two optional features, floats of 16 bits and time stamps. Takes as long as the driver does.
     pub fn open() -> Result<Self, OpenError> {
         // Flags follow the build profile and the environment unless given: a device is to be the same everywhere.
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
@@ -114,7 +115,8 @@ impl Device {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("hearsight"),
-            required_limits: limits(),
+            required_limits: limits(&adapter.limits()),
+            required_features: adapter.features() & WELCOME,
             ..Default::default()
         };
         let (device, queue) = at_once(adapter.request_device(&descriptor))
@@ -146,9 +148,31 @@ impl Device {
         self.kind
     }
 
-    /// Samples uploaded so far by all pictures together, in bytes, without the padding of rows.
+    /// Bytes that crossed over so far: samples without the padding of rows, vectors, and the numbers of those who make
+    /// pictures.
     pub fn uploaded(&self) -> u64 {
         self.uploaded.load(Ordering::Relaxed)
+    }
+
+    /// Whether kernels may use floats of 16 bits.
+    pub fn has_half(&self) -> bool {
+        self.device.features().contains(wgpu::Features::SHADER_F16)
+    }
+
+    /// Whether it can tell when a kernel began and ended.
+    pub fn has_time_stamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
+    /// Nanoseconds of a tick of its time stamps.
+    pub(crate) fn tick(&self) -> f32 {
+        self.queue.get_timestamp_period()
+    }
+
+    /// The most bytes that a kernel can be given in one buffer.
+    pub(crate) fn largest_room(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
     }
 
     pub(crate) fn home(&self) -> Home {
@@ -256,9 +280,15 @@ impl std::fmt::Debug for Device {
     }
 }
 
-fn limits() -> wgpu::Limits {
+/// What is used where it is there.
+const WELCOME: wgpu::Features = wgpu::Features::SHADER_F16.union(wgpu::Features::TIMESTAMP_QUERY);
+
+fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     wgpu::Limits {
         max_texture_dimension_2d: LARGEST,
+        // The tensors of large pictures are large.
+        max_buffer_size: adapter.max_buffer_size,
+        max_storage_buffer_binding_size: adapter.max_storage_buffer_binding_size,
         ..wgpu::Limits::downlevel_defaults()
     }
 }

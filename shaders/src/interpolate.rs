@@ -1,23 +1,28 @@
-//! Pictures between two others, made from the vectors that the decoder met on its way.
+//! Pictures between two others, and the one that is likely to follow them, made from the vectors that the decoder met on
+//! its way.
 //!
 //! The steps, each a kernel of its own: the decoder's blocks are laid out by cells ([`crate::fill`]), single ones outvoted
 //! ([`crate::median`]), the rest evened out ([`crate::smooth`]); each block of the new picture takes, of the vectors around
 //! it, the one that joins both pictures best ([`crate::choose`]); the pictures are moved along them ([`crate::warp`]);
-//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). After ANVIL
-//! (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
+//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). A small network
+//! ([`crate::network`]) looks at all of this ([`crate::features`]), and what it finds is added ([`crate::residual`]). After
+//! ANVIL (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
 
 use std::sync::Arc;
 
 use hearsight_core::media::{MotionField, Picture, Plane, Planes};
 
-use crate::compare::{self, Sides, Ways};
+use crate::compare::{self, Sides, Ways, Weights};
+use crate::conv::Tensor;
+use crate::features::{self, Features};
 use crate::grid::{CELL, Grid, tells};
+use crate::network::Ready;
 use crate::padded::Padded;
 use crate::planes::{PlanesError, sheets};
 use crate::resize::Change;
 use crate::split::Split;
 use crate::warp::{self, Side};
-use crate::{blend, choose, fill, median, resize, smooth};
+use crate::{blend, choose, fill, median, residual, resize, smooth};
 
 /// The decoder's motion on one picture, laid out. Made once for each picture: it is the later one's of one pair, then the
 /// earlier one's of the next.
@@ -39,22 +44,86 @@ impl Motion {
     }
 }
 
-/// Two neighbouring pictures and what is known of motion on each.
-#[derive(Clone, Copy, Debug)]
-pub struct Pair<'a> {
+/// Two neighbouring pictures and what is known of motion on each: in the CPU's memory, or in a device's
+/// ([`crate::maker::Pair`]).
+#[derive(Debug)]
+pub struct Pair<'a, S = Planes, M = Motion> {
     /// The picture before.
-    pub earlier: &'a Picture<Planes>,
+    pub earlier: &'a Picture<S>,
     /// The picture after.
-    pub later: &'a Picture<Planes>,
+    pub later: &'a Picture<S>,
     /// Motion that led to the earlier picture; none at the start, or after a loss.
-    pub before: Option<&'a Motion>,
+    pub before: Option<&'a M>,
     /// Motion that led from the earlier picture to the later one.
-    pub motion: &'a Motion,
+    pub motion: &'a M,
+}
+
+impl<S, M> Clone for Pair<'_, S, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, M> Copy for Pair<'_, S, M> {}
+
+impl<'a, S, M> Pair<'a, S, M> {
+    pub(crate) fn nearer(&self, split: Split) -> &'a Picture<S> {
+        if split.later() * 2 > Split::WHOLE {
+            self.later
+        } else {
+            self.earlier
+        }
+    }
+
+    /// What is to be done before anyone has looked at a sample. `fits`: motion that says something about pictures of this
+    /// size, which both have where `sizes` are equal.
+    pub(crate) fn plan(
+        &self,
+        sizes: [(u32, u32); 2],
+        split: Split,
+        rung: Rung,
+        fits: impl Fn(&M) -> bool,
+    ) -> Plan<'a, M> {
+        let beyond = split.later() > Split::WHOLE;
+        let asked = rung == Rung::Hold || (beyond && rung == Rung::Blend);
+        if asked || split.later() == 0 || split.later() == Split::WHOLE {
+            return Plan::Hold(None);
+        }
+        if sizes[0] != sizes[1] {
+            return Plan::Hold(Some(Held::Resized));
+        }
+        // A picture without vectors (a key picture) is likely to go on as the one before it did.
+        let before = self.before.filter(|motion| fits(motion));
+        let motion = Some(self.motion).filter(|motion| fits(motion)).or(before);
+        match motion {
+            Some(motion) if rung <= Rung::Vectors => {
+                // The network learnt from pictures that have a later one.
+                let rung = if beyond { Rung::Vectors } else { rung };
+                Plan::Along { before, motion, rung }
+            }
+            _ if beyond => Plan::Hold(Some(Held::Unled)),
+            _ => Plan::Blend,
+        }
+    }
+}
+
+/// How a pair is gone about.
+pub(crate) enum Plan<'a, M> {
+    Hold(Option<Held>),
+    Blend,
+    Along {
+        before: Option<&'a M>,
+        motion: &'a M,
+        /// With or without the network.
+        rung: Rung,
+    },
 }
 
 /// How a picture is made, best first: the steps of the ladder down which a late one goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rung {
+    /// Along the vectors, and with what the residual network makes of that.
+    Full,
     /// Along the vectors.
     Vectors,
     /// The mean of both, by their distance.
@@ -72,6 +141,8 @@ pub enum Held {
     Cut,
     /// The pictures differ in size.
     Resized,
+    /// No motion is known that would lead on from the last picture.
+    Unled,
 }
 
 /// A picture, and how it came about.
@@ -94,33 +165,35 @@ pub(crate) const CUT: f32 = 24.0;
 /// Makes the picture at `at`, 0 being the earlier and 1 the later, at most as well as `rung` says. At 0 and 1 it is that
 /// picture itself. Errors: planes that do not hold their picture.
 pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
-    let split = Split::new(at);
-    let size = (pair.earlier.width, pair.earlier.height);
-    let (earlier, later) = (sheets(pair.earlier)?, sheets(pair.later)?);
-    let held = |held| Made {
-        picture: nearer(pair, split).clone(),
-        rung: Rung::Hold,
-        held,
-    };
-    if rung == Rung::Hold || split.later() == 0 || split.later() == Split::WHOLE {
-        return Ok(held(None));
-    }
-    if size != (pair.later.width, pair.later.height) {
-        return Ok(held(Some(Held::Resized)));
-    }
-    let (earlier, later) = (earlier.each_ref().map(Padded::of), later.each_ref().map(Padded::of));
-    let scene = Scene {
-        earlier: &earlier,
-        later: &later,
-        split,
-    };
-    // A picture without vectors (a key picture) is likely to go on as the one before it did.
-    let fits = |motion: &&Motion| motion.size == size && motion.tells;
-    let before = pair.before.filter(fits);
-    let motion = Some(pair.motion).filter(fits).or(before);
-    let made = match (rung, motion) {
-        (Rung::Vectors, Some(motion)) => scene.along_vectors(before, motion, size),
-        _ => scene.blended(size),
+    make_at(pair, Split::new(at), rung)
+}
+
+/// Makes the picture that is likely to follow the later one after `by` intervals, 0..1: what moved from the earlier to the
+/// later one goes on as it did. The same steps, except that all content is the later picture's; vectors are still chosen by
+/// what they join in the two pictures that there are. Where there is nothing to go by, the later picture is held. Errors:
+/// planes that do not hold their picture.
+pub fn extrapolate(pair: Pair<'_>, by: f32, rung: Rung) -> Result<Made, PlanesError> {
+    make_at(pair, Split::beyond(by), rung)
+}
+
+fn make_at(pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, PlanesError> {
+    let [earlier, later] = [pair.earlier, pair.later];
+    let sizes @ [size, _] = [earlier, later].map(|picture| (picture.width, picture.height));
+    let (earlier, later) = (sheets(earlier)?, sheets(later)?);
+    let plan = pair.plan(sizes, split, rung, |motion| motion.size == size && motion.tells);
+    let padded = || [&earlier, &later].map(|sheets| sheets.each_ref().map(Padded::of));
+    let made = match plan {
+        Plan::Hold(why) => Err(why),
+        Plan::Blend => Scene { pair: &padded(), split }.blended(size).map_err(Some),
+        Plan::Along { before, motion, rung } => {
+            let pair = &padded();
+            let scene = Scene { pair, split };
+            let along = scene.along_vectors(before, motion, size).map_err(Some);
+            along.map(|along| match rung {
+                Rung::Full => (along.corrected(motion, size, split), rung),
+                _ => (along.made, rung),
+            })
+        }
     };
     Ok(match made {
         Ok((planes, rung)) => Made {
@@ -128,31 +201,76 @@ pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
             rung,
             held: None,
         },
-        Err(why) => held(Some(why)),
+        Err(held) => Made {
+            picture: pair.nearer(split).clone(),
+            rung: Rung::Hold,
+            held,
+        },
     })
 }
 
-fn nearer<'a>(pair: Pair<'a>, split: Split) -> &'a Picture<Planes> {
-    if split.later() * 2 > Split::WHOLE {
-        pair.later
-    } else {
-        pair.earlier
-    }
+/// The picture along the vectors, and what the residual network looks at in it; nothing where it would be made otherwise, or
+/// held. Errors: planes that do not hold their picture.
+pub fn examine(pair: Pair<'_>, at: f32) -> Result<Option<(Picture<Planes>, Features)>, PlanesError> {
+    let split = Split::new(at);
+    let [earlier, later] = [pair.earlier, pair.later];
+    let sizes @ [size, _] = [earlier, later].map(|picture| (picture.width, picture.height));
+    let planes = [sheets(earlier)?, sheets(later)?].map(|sheets| sheets.each_ref().map(Padded::of));
+    let scene = Scene { pair: &planes, split };
+    let fits = |motion: &Motion| motion.size == size && motion.tells;
+    let Plan::Along { before, motion, .. } = pair.plan(sizes, split, Rung::Vectors, fits) else {
+        return Ok(None);
+    };
+    let Ok(along) = scene.along_vectors(before, motion, size) else {
+        return Ok(None);
+    };
+    let features = features::reference(&along.parts(motion, size, split));
+    Ok(Some((picture_from_planes(along.made, size), features)))
 }
 
 /// What all steps look at: both pictures' planes, and the time between them.
 struct Scene<'a> {
-    earlier: &'a [Padded; 3],
-    later: &'a [Padded; 3],
+    /// Earlier and later.
+    pair: &'a [[Padded; 3]; 2],
     split: Split,
+}
+
+/// A picture along the vectors: its planes, and what they were made of.
+struct Along<'a> {
+    made: [Vec<u8>; 3],
+    ways: [Ways<'a>; 3],
+    weights: Vec<Weights>,
+    /// The chosen vectors by cells.
+    fine: Grid,
+}
+
+impl Along<'_> {
+    /// The planes with what the network adds to them.
+    fn corrected(mut self, motion: &Motion, size: (u32, u32), split: Split) -> [Vec<u8>; 3] {
+        let features = features::reference(&self.parts(motion, size, split));
+        let answer = Ready::built_in().answer(Tensor::of(&features));
+        residual::reference(&mut self.made, size, &answer);
+        self.made
+    }
+
+    fn parts<'a>(&'a self, motion: &'a Motion, size: (u32, u32), split: Split) -> features::Parts<'a> {
+        features::Parts {
+            size,
+            made: &self.made,
+            ways: &self.ways,
+            weights: &self.weights,
+            motion: [&self.fine, &motion.soft],
+            split,
+        }
+    }
 }
 
 type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
 
 impl Scene<'_> {
-    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Outcome {
+    fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Result<Along<'_>, Held> {
         let by_blocks = resize::reference(&motion.soft, Change::Halve);
-        let [luma_before, luma_after] = [&self.earlier[0], &self.later[0]];
+        let [luma_before, luma_after] = self.pair.each_ref().map(|planes| &planes[0]);
         let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
         let chosen = median::reference(&chosen);
         let fine = resize::reference(&chosen, Change::Double(motion.raw.columns, motion.raw.rows));
@@ -167,22 +285,25 @@ impl Scene<'_> {
         let wide = (size.0 as usize, size.1 as usize);
         let luma = blend::reference(&ways, &weights, fine.columns, wide, self.split);
         // A cell of chroma covers a block of luma.
-        let weights = compare::halved(&weights, fine.columns);
+        let halved = compare::halved(&weights, fine.columns);
         let (chosen, smoothed) = (
             resize::reference(&chosen, Change::Shrink),
             resize::reference(&by_blocks, Change::Shrink),
         );
         let half = (wide.0.div_ceil(2), wide.1.div_ceil(2));
-        let [u, v] = [1, 2].map(|plane| {
-            let ways = self.ways(plane, &chosen, &smoothed);
-            blend::reference(&ways, &weights, chosen.columns, half, self.split)
-        });
-        Ok(([luma, u, v], Rung::Vectors))
+        let [blue, red] = [1, 2].map(|plane| self.ways(plane, &chosen, &smoothed));
+        let [u, v] = [&blue, &red].map(|ways| blend::reference(ways, &halved, chosen.columns, half, self.split));
+        Ok(Along {
+            made: [luma, u, v],
+            ways: [ways, blue, red],
+            weights,
+            fine,
+        })
     }
 
     /// A plane's samples along both grids.
     fn ways(&self, plane: usize, chosen: &Grid, smoothed: &Grid) -> Ways<'_> {
-        let (earlier, later) = (&self.earlier[plane], &self.later[plane]);
+        let [earlier, later] = self.pair.each_ref().map(|planes| &planes[plane]);
         let along = |grid: &Grid| {
             [
                 warp::reference(earlier, grid, Side::Earlier, self.split),
@@ -204,7 +325,10 @@ impl Scene<'_> {
             let (columns, rows) = sizes[plane.min(1)];
             let mut made = Vec::with_capacity(columns as usize * rows as usize);
             for row in 0..rows as usize {
-                let [a, b] = [self.earlier, self.later].map(|side| side[plane].row(row, columns as usize));
+                let [a, b] = self
+                    .pair
+                    .each_ref()
+                    .map(|planes| planes[plane].row(row, columns as usize));
                 for (&a, &b) in a.iter().zip(b) {
                     if plane == 0 {
                         difference += u64::from(a.abs_diff(b));

@@ -3,11 +3,18 @@
 use hearsight_core::media::{MotionField, Picture};
 
 use crate::device::{Device, DeviceError, Home};
-use crate::grid::{CELL, cells, covered, most_blocks, tells, vector_from_block};
-use crate::interpolate::{CUT, Rung};
-use crate::kernel::{Kernel, Pass, storage, uniform};
+use crate::grid::{cells, covered, most_blocks, tells, vector_from_block};
+use crate::interpolate::{self, Held, Plan, Rung, SAME};
+pub use crate::kernel::{Cost, Step};
+use crate::kernel::{Kernel, Pass, Rooms, storage, with_times};
+use crate::network::device::Loaded;
+pub use crate::network::device::Precision;
+use crate::network::{Network, Ready};
 use crate::split::Split;
 use crate::texture::{self, Texture};
+use scene::Scene;
+
+mod scene;
 
 /// The decoder's motion on one picture, laid out in the device's memory. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -20,31 +27,68 @@ pub struct Motion {
 }
 
 /// Two neighbouring pictures on the device, and what is known of motion on each.
-#[derive(Clone, Copy, Debug)]
-pub struct Pair<'a> {
-    /// The picture before.
-    pub earlier: &'a Picture<Texture>,
-    /// The picture after.
-    pub later: &'a Picture<Texture>,
-    /// Motion that led to the earlier picture; none at the start, or after a loss.
-    pub before: Option<&'a Motion>,
-    /// Motion that led from the earlier picture to the later one.
-    pub motion: &'a Motion,
+pub type Pair<'a> = interpolate::Pair<'a, Texture, Motion>;
+
+/// A picture on the device, what it cost, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The picture; under way.
+    pub picture: Picture<Texture>,
+    /// How it is made, unless the verdict is that it is held.
+    pub rung: Rung,
+    /// What it cost.
+    pub cost: Cost,
+    /// Whether it is held.
+    pub verdict: Verdict,
 }
 
-/// What making something cost the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Kernels that were started.
-    pub dispatches: u32,
-    /// Bytes that crossed over to the device.
-    pub bytes: u64,
+/// What is found over all of a pair: known at once, or by the device when it gets there.
+#[derive(Clone, Debug)]
+pub struct Verdict(Finding);
+
+#[derive(Clone, Debug)]
+enum Finding {
+    Known(Option<Held>),
+    /// What compare.wgsl finds over the whole picture, and what it is held against.
+    Pending {
+        sums: wgpu::Buffer,
+        cut: u32,
+        home: Home,
+    },
 }
 
-/// The kernels, compiled for one device. Holds no picture: it may be used from any thread, for any size.
+impl Verdict {
+    /// Why the picture is held, where that was not asked for. Waits for the device and reads eight bytes back, unless it was
+    /// known before.
+    pub fn read(&self, device: &Device) -> Result<Option<Held>, DeviceError> {
+        let (sums, cut, home) = match &self.0 {
+            Finding::Known(held) => return Ok(*held),
+            Finding::Pending { sums, cut, home } => (sums, *cut, *home),
+        };
+        device.owns("verdict", home)?;
+        let found = texture::read_buffer(device, sums)?;
+        let found: Vec<u32> = found
+            .as_chunks()
+            .0
+            .iter()
+            .map(|word| u32::from_le_bytes(*word))
+            .collect();
+        Ok(match found[..] {
+            // As blend.wgsl judges it.
+            [_, still] if still <= SAME => Some(Held::Repeated),
+            [least, _] if least > cut => Some(Held::Cut),
+            _ => None,
+        })
+    }
+}
+
+/// The kernels, compiled for one device, and the residual network. Holds no picture, but the memory in which the last ones
+/// were made: it may be used from any thread, for any size.
 #[derive(Debug)]
 pub struct Maker {
     home: Home,
+    rooms: Rooms,
+    network: Loaded,
     claim: Kernel,
     lay: Kernel,
     median: Kernel,
@@ -58,16 +102,35 @@ pub struct Maker {
     sum: Kernel,
     weigh: Kernel,
     blend: Kernel,
+    look_at_luma: Kernel,
+    look_at_chroma: Kernel,
+    look_at_motion: Kernel,
+    add_to_luma: Kernel,
+    add_to_chroma: Kernel,
 }
 
-/// Cells in a row and rows of them, for a kernel.
-type Size = (u32, u32);
-
 impl Maker {
-    /// Compiles them; some tens of milliseconds, and some hundreds where the device is the CPU.
+    /// Compiles them; some tens of milliseconds, and some hundreds where the device is the CPU. The network runs in the best
+    /// numbers that the device has.
     pub fn new(device: &Device) -> Result<Self, DeviceError> {
+        Self::with(device, Precision::of(device))
+    }
+
+    /// Compiles them, the network to be run in these numbers. Errors: the device does not have them.
+    pub fn with(device: &Device, precision: Precision) -> Result<Self, DeviceError> {
+        Self::of(device, Ready::built_in().network(), precision)
+    }
+
+    pub(crate) fn of(device: &Device, network: &Network, precision: Precision) -> Result<Self, DeviceError> {
         let home = device.home();
-        device.attempt(|device, _| {
+        device.attempt(|device, queue| {
+            let network = Loaded::new(device, queue, network, precision);
+            let in_numbers = |precision: Precision, text: &str| {
+                let source = wgpu::ShaderSource::Wgsl(precision.source(text).into());
+                device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source })
+            };
+            let features = in_numbers(precision, include_str!("features.wgsl"));
+            let residual = in_numbers(precision.of_answer(), include_str!("residual.wgsl"));
             let fill = device.create_shader_module(wgpu::include_wgsl!("fill.wgsl"));
             let median = device.create_shader_module(wgpu::include_wgsl!("median.wgsl"));
             let smooth = device.create_shader_module(wgpu::include_wgsl!("smooth.wgsl"));
@@ -78,21 +141,72 @@ impl Maker {
             let blend = device.create_shader_module(wgpu::include_wgsl!("blend.wgsl"));
             Self {
                 home,
-                claim: Kernel::new(device, &fill, "claim"),
-                lay: Kernel::new(device, &fill, "lay"),
-                median: Kernel::new(device, &median, "main"),
-                across: Kernel::new(device, &smooth, "across"),
-                down: Kernel::new(device, &smooth, "down"),
-                halve: Kernel::new(device, &resize, "halve"),
-                double: Kernel::new(device, &resize, "double"),
-                shrink: Kernel::new(device, &resize, "shrink"),
-                choose: Kernel::new(device, &choose, "main"),
-                warp: Kernel::new(device, &warp, "main"),
-                sum: Kernel::new(device, &compare, "sum"),
-                weigh: Kernel::new(device, &compare, "weigh"),
-                blend: Kernel::new(device, &blend, "main"),
+                rooms: Rooms::default(),
+                network,
+                look_at_luma: Kernel::new(device, &features, "features of luma", "luma"),
+                look_at_chroma: Kernel::new(device, &features, "features of chroma", "chroma"),
+                look_at_motion: Kernel::new(device, &features, "features of motion", "motion"),
+                add_to_luma: Kernel::new(device, &residual, "residual of luma", "luma"),
+                add_to_chroma: Kernel::new(device, &residual, "residual of chroma", "chroma"),
+                claim: Kernel::new(device, &fill, "fill: claim", "claim"),
+                lay: Kernel::new(device, &fill, "fill: lay", "lay"),
+                median: Kernel::new(device, &median, "median", "main"),
+                across: Kernel::new(device, &smooth, "smooth: across", "across"),
+                down: Kernel::new(device, &smooth, "smooth: down", "down"),
+                halve: Kernel::new(device, &resize, "resize: halve", "halve"),
+                double: Kernel::new(device, &resize, "resize: double", "double"),
+                shrink: Kernel::new(device, &resize, "resize: shrink", "shrink"),
+                choose: Kernel::new(device, &choose, "choose", "main"),
+                warp: Kernel::new(device, &warp, "warp", "main"),
+                sum: Kernel::new(device, &compare, "compare: sum", "sum"),
+                weigh: Kernel::new(device, &compare, "compare: weigh", "weigh"),
+                blend: Kernel::new(device, &blend, "blend", "main"),
             }
         })
+    }
+
+    /// In which numbers the network runs.
+    pub fn precision(&self) -> Precision {
+        self.network.precision()
+    }
+
+    /// Bytes of the device's memory that are kept from picture to picture.
+    pub fn memory(&self) -> u64 {
+        self.rooms.bytes()
+    }
+
+    /// Lays out motion and makes a picture at `at` as [`Maker::make`] does, waits for it, and returns what it consisted of;
+    /// nothing where the picture would be held at once. Errors: the device has no time stamps.
+    pub fn measure(
+        &self,
+        device: &Device,
+        pair: Pair<'_>,
+        field: &MotionField,
+        at: f32,
+        rung: Rung,
+    ) -> Result<Vec<Step>, DeviceError> {
+        if !device.has_time_stamps() {
+            return Err(DeviceError::Refused("it has no time stamps".into()));
+        }
+        let split = Split::new(at);
+        let Prepared::Along(rung, _, before) = self.prepare(device, pair, split, rung)? else {
+            return Ok(Vec::new());
+        };
+        let size = pair.earlier.pixels.size();
+        let ((timed, _texture), _) = device.submit(|gpu, queue| {
+            let mut pass = Pass::timed(gpu, queue, &self.rooms);
+            let motion = self.lay_out(&mut pass, gpu, field, size);
+            let (picture, _) = self
+                .scene(gpu, pair, split, rung)
+                .record(&mut pass, Some(&motion), before);
+            let recorded = pass.finish();
+            ((recorded.timed, picture), Some(recorded.commands))
+        })?;
+        let Some((steps, ticks)) = timed else {
+            return Ok(Vec::new());
+        };
+        let ticks = texture::read_buffer(device, &ticks)?;
+        Ok(with_times(steps, &ticks, device.tick()))
     }
 
     /// Lays out the vectors of a picture of so many pixels; under way on return. Takes any field. 5 dispatches.
@@ -103,53 +217,93 @@ impl Maker {
         size: (u32, u32),
     ) -> Result<(Motion, Cost), DeviceError> {
         device.owns("kernel", self.home)?;
-        let (columns, rows) = cells(size);
-        let blocks = blocks_of(field, columns, rows);
-        let ((raw, soft, cost), _) = device.submit(|gpu, queue| {
-            let grid = || storage(gpu, (columns * rows * 4) as u64);
-            let (owner, raw, voted, along, soft) = (grid(), grid(), grid(), grid(), grid());
-            let (columns, rows) = (columns as u32, rows as u32);
-            let count = (blocks.len() / 16) as u32;
-            let listed = list(gpu, queue, &blocks);
-            let shape = uniform(gpu, queue, &[columns, rows, count, 0]);
-            let mut pass = Pass::begin(gpu);
-            // Runs in rows of 64 × 64: a row of groups has its limit too.
-            let groups = (count.div_ceil(64).clamp(1, 64), count.div_ceil(64 * 64).max(1));
-            pass.run_groups(&self.claim, &[(0, &shape), (1, &listed), (2, &owner)], &[], groups);
-            let whole = (columns, rows);
-            pass.run(
-                &self.lay,
-                &[(0, &shape), (1, &listed), (2, &owner), (3, &raw)],
-                &[],
-                whole,
-            );
-            pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
-            pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
-            pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
-            let (dispatches, commands) = pass.finish();
-            let bytes = blocks.len() as u64;
-            ((raw, soft, Cost { dispatches, bytes }), Some(commands))
+        let ((motion, cost), _) = device.submit(|gpu, queue| {
+            let mut pass = Pass::begin(gpu, queue, &self.rooms);
+            let motion = self.lay_out(&mut pass, gpu, field, size);
+            let recorded = pass.finish();
+            ((motion, recorded.cost), Some(recorded.commands))
         })?;
         device.count_upload(cost.bytes);
-        let motion = Motion {
+        Ok((motion, cost))
+    }
+
+    fn lay_out(&self, pass: &mut Pass<'_>, gpu: &wgpu::Device, field: &MotionField, size: (u32, u32)) -> Motion {
+        let (columns, rows) = cells(size);
+        let blocks = blocks_of(field, columns, rows);
+        let bytes = (columns * rows * 4) as u64;
+        // Two are handed out, three are used in between.
+        let [raw, soft] = [(); 2].map(|()| storage(gpu, bytes));
+        let (owner, voted, along) = (pass.zeros(bytes), pass.room(bytes), pass.room(bytes));
+        let whole @ (columns, rows) = (columns as u32, rows as u32);
+        let count = (blocks.len() / 16) as u32;
+        let listed = pass.list(&blocks);
+        let shape = pass.uniform(&[columns, rows, count, 0]);
+        // Runs in rows of 64 × 64: a row of groups has its limit too.
+        let groups = (count.div_ceil(64).clamp(1, 64), count.div_ceil(64 * 64).max(1), 1);
+        pass.run_groups(&self.claim, &[(0, &shape), (1, &listed), (2, &owner)], &[], groups);
+        let buffers = [(0, &shape), (1, &listed), (2, &owner), (3, &raw)];
+        pass.run(&self.lay, &buffers, &[], whole);
+        pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
+        pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
+        pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
+        [owner, voted, along].into_iter().for_each(|room| pass.give_back(room));
+        Motion {
             size,
             raw,
             soft,
             tells: tells(field),
             home: self.home,
-        };
-        Ok((motion, cost))
+        }
     }
 
-    /// Makes the picture at `at`, 0 being the earlier and 1 the later; under way on return. What [`crate::interpolate::make`]
-    /// holds is held here too, by the device itself. `Hold`, the ends, and pictures that differ in size cost nothing.
-    pub fn make(
+    /// Makes the picture at `at`, 0 being the earlier and 1 the later; under way on return. What [`interpolate::make`] holds
+    /// is held here too, by the device itself. What is held before it has looked costs nothing.
+    pub fn make(&self, device: &Device, pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, DeviceError> {
+        self.make_at(device, pair, Split::new(at), rung)
+    }
+
+    /// Makes the picture that is likely to follow the later one after `by` intervals, 0..1, as [`interpolate::extrapolate`]
+    /// does; under way on return.
+    pub fn extrapolate(&self, device: &Device, pair: Pair<'_>, by: f32, rung: Rung) -> Result<Made, DeviceError> {
+        self.make_at(device, pair, Split::beyond(by), rung)
+    }
+
+    fn make_at(&self, device: &Device, pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, DeviceError> {
+        let (rung, motion, before) = match self.prepare(device, pair, split, rung)? {
+            Prepared::Along(rung, motion, before) => (rung, motion, before),
+            Prepared::Held(held) => {
+                return Ok(Made {
+                    picture: pair.nearer(split).clone(),
+                    rung: Rung::Hold,
+                    cost: Cost::default(),
+                    verdict: Verdict(Finding::Known(held)),
+                });
+            }
+        };
+        let ((picture, verdict, cost), _) = device.submit(|gpu, queue| {
+            let mut pass = Pass::begin(gpu, queue, &self.rooms);
+            let scene = self.scene(gpu, pair, split, rung);
+            let (picture, verdict) = scene.record(&mut pass, motion, before);
+            let recorded = pass.finish();
+            ((picture, verdict, recorded.cost), Some(recorded.commands))
+        })?;
+        device.count_upload(cost.bytes);
+        Ok(Made {
+            picture,
+            rung,
+            cost,
+            verdict,
+        })
+    }
+
+    /// What there is to be done, all of it being this device's.
+    fn prepare<'a>(
         &self,
         device: &Device,
-        pair: Pair<'_>,
-        at: f32,
+        pair: Pair<'a>,
+        split: Split,
         rung: Rung,
-    ) -> Result<(Picture<Texture>, Cost), DeviceError> {
+    ) -> Result<Prepared<'a>, DeviceError> {
         device.owns("kernel", self.home)?;
         for picture in [pair.earlier, pair.later] {
             device.owns("picture", picture.pixels.home)?;
@@ -157,216 +311,38 @@ impl Maker {
         for motion in [Some(pair.motion), pair.before].into_iter().flatten() {
             device.owns("motion", motion.home)?;
         }
-        let split = Split::new(at);
         // The memory's own size: the fields of a picture are anyone's to write.
-        let (size, other) = (pair.earlier.pixels.size(), pair.later.pixels.size());
-        if rung == Rung::Hold || split.later() == 0 || split.later() == Split::WHOLE || size != other {
-            let nearer = if split.later() * 2 > Split::WHOLE {
-                pair.later
-            } else {
-                pair.earlier
-            };
-            return Ok((nearer.clone(), Cost::default()));
-        }
-        let fits = |motion: &&Motion| motion.size == size && motion.tells && rung == Rung::Vectors;
-        let before = pair.before.filter(fits);
-        let motion = Some(pair.motion).filter(fits).or(before);
-        let (made, _) = device.submit(|gpu, queue| {
-            let scene = Scene {
-                maker: self,
-                gpu,
-                queue,
-                pair: [&pair.earlier.pixels, &pair.later.pixels],
-                size,
-                split: split.later() as u32,
-            };
-            let ([y, u, v], dispatches, commands) = scene.record(motion, before);
-            let home = self.home;
-            let pixels = Texture { y, u, v, home };
-            let (width, height) = size;
-            let picture = Picture { width, height, pixels };
-            ((picture, Cost { dispatches, bytes: 0 }), Some(commands))
-        })?;
-        Ok(made)
-    }
-}
-
-/// What a pair's steps look at.
-struct Scene<'a> {
-    maker: &'a Maker,
-    gpu: &'a wgpu::Device,
-    queue: &'a wgpu::Queue,
-    pair: [&'a Texture; 2],
-    size: (u32, u32),
-    split: u32,
-}
-
-/// Motion on its grids: by blocks for chroma, whose vectors are half as long, and by cells for luma.
-struct Grids {
-    /// Chosen and smoothed, by cells.
-    luma: [wgpu::Buffer; 2],
-    /// Chosen and smoothed, by blocks.
-    chroma: [wgpu::Buffer; 2],
-}
-
-/// What is mixed, and how.
-struct Mixing {
-    /// Samples along the vectors: room for luma, and used for each plane in turn.
-    ways: wgpu::Buffer,
-    weights: wgpu::Buffer,
-    verdict: wgpu::Buffer,
-}
-
-impl Scene<'_> {
-    fn record(
-        &self,
-        motion: Option<&Motion>,
-        before: Option<&Motion>,
-    ) -> ([wgpu::Texture; 3], u32, wgpu::CommandBuffer) {
-        let mut pass = Pass::begin(self.gpu);
-        // Without vectors everything stands still, which is a blend.
-        let rest = self.room(self.cells(), 4);
-        let [raw, soft] = motion.map_or([&rest, &rest], |motion| [&motion.raw, &motion.soft]);
-        let grids = self.choose(&mut pass, raw, soft);
-        let mixing = self.weigh(
-            &mut pass,
-            &grids,
-            before.map_or(&rest, |before| &before.soft),
-            before.is_some(),
-        );
-        let y = self.mix(&mut pass, &mixing, self.pair.map(|picture| &picture.y), self.cells());
-        let [u, v] = [0, 1].map(|plane| {
-            let planes = self
-                .pair
-                .map(|picture| if plane == 0 { &picture.u } else { &picture.v });
-            self.warp(&mut pass, &grids.chroma, planes, self.blocks(), &mixing.ways);
-            self.mix(&mut pass, &mixing, planes, self.blocks())
-        });
-        let (dispatches, commands) = pass.finish();
-        ([y, u, v], dispatches, commands)
+        let sizes @ [size, _] = [pair.earlier, pair.later].map(|picture| picture.pixels.size());
+        let has_room = self.network.largest(cells(size)) <= device.largest_room();
+        let plan = pair.plan(sizes, split, rung, |motion| motion.size == size && motion.tells);
+        Ok(match plan {
+            Plan::Hold(held) => Prepared::Held(held),
+            Plan::Blend => Prepared::Along(Rung::Blend, None, None),
+            Plan::Along { before, motion, rung } => {
+                // What the device has no room for is made without the network.
+                let rung = if has_room { rung } else { Rung::Vectors };
+                Prepared::Along(rung, Some(motion), before)
+            }
+        })
     }
 
-    fn cells(&self) -> Size {
-        let (columns, rows) = cells(self.size);
-        (columns as u32, rows as u32)
-    }
-
-    fn blocks(&self) -> Size {
-        let (columns, rows) = self.cells();
-        (columns.div_ceil(2), rows.div_ceil(2))
-    }
-
-    /// Memory of so many bytes for each cell.
-    fn room(&self, (columns, rows): Size, bytes: u64) -> wgpu::Buffer {
-        storage(self.gpu, u64::from(columns) * u64::from(rows) * bytes)
-    }
-
-    fn shape(&self, numbers: &[u32]) -> wgpu::Buffer {
-        uniform(self.gpu, self.queue, numbers)
-    }
-
-    fn choose(&self, pass: &mut Pass<'_>, raw: &wgpu::Buffer, soft: &wgpu::Buffer) -> Grids {
-        let ((columns, rows), (wide, high)) = (self.cells(), self.blocks());
-        let maker = self.maker;
-        let [by_blocks, taken, chosen, chroma_chosen, chroma_soft] =
-            std::array::from_fn(|_| self.room((wide, high), 4));
-        let fine = self.room((columns, rows), 4);
-        let luma = self.pair.map(|picture| &picture.y);
-        let halve = self.shape(&[wide, high, columns, rows]);
-        let buffers = [(0, &halve), (1, soft), (2, &by_blocks)];
-        pass.run(&maker.halve, &buffers, &[], (wide, high));
-        let choose = self.shape(&[wide, high, self.split, columns, rows, 0, 0, 0]);
-        let buffers = [(0, &choose), (1, raw), (2, &by_blocks), (3, &taken)];
-        pass.run(&maker.choose, &buffers, &[(4, luma[0]), (5, luma[1])], (wide, high));
-        let same = self.shape(&[wide, high, wide, high]);
-        let buffers = [(0, &same), (1, &taken), (2, &chosen)];
-        pass.run(&maker.median, &buffers, &[], (wide, high));
-        let double = self.shape(&[columns, rows, wide, high]);
-        let buffers = [(0, &double), (1, &chosen), (2, &fine)];
-        pass.run(&maker.double, &buffers, &[], (columns, rows));
-        for (from, to) in [(&chosen, &chroma_chosen), (&by_blocks, &chroma_soft)] {
-            pass.run(&maker.shrink, &[(0, &same), (1, from), (2, to)], &[], (wide, high));
-        }
-        Grids {
-            luma: [fine, soft.clone()],
-            chroma: [chroma_chosen, chroma_soft],
+    fn scene<'a>(&'a self, gpu: &'a wgpu::Device, pair: Pair<'a>, split: Split, rung: Rung) -> Scene<'a> {
+        Scene {
+            maker: self,
+            gpu,
+            rung,
+            pair: [&pair.earlier.pixels, &pair.later.pixels],
+            size: pair.earlier.pixels.size(),
+            split: split.later() as u32,
         }
     }
+}
 
-    fn weigh(&self, pass: &mut Pass<'_>, grids: &Grids, past: &wgpu::Buffer, past_known: bool) -> Mixing {
-        let (columns, rows) = self.cells();
-        let [fine, soft] = &grids.luma;
-        let luma = self.pair.map(|picture| &picture.y);
-        let [ways, sums, weights] = [64, 16, 16].map(|bytes| self.room((columns, rows), bytes));
-        let verdict = storage(self.gpu, 8);
-        self.warp(pass, &grids.luma, luma, (columns, rows), &ways);
-        let shape = self.shape(&[columns, rows, self.split, u32::from(past_known)]);
-        let buffers = [(0, &shape), (1, &ways), (2, fine), (3, &sums), (4, &verdict)];
-        pass.run(
-            &self.maker.sum,
-            &buffers,
-            &[(5, luma[0]), (6, luma[1])],
-            (columns, rows),
-        );
-        let buffers = [(0, &shape), (3, &sums), (7, soft), (8, past), (9, &weights)];
-        pass.run(&self.maker.weigh, &buffers, &[], (columns, rows));
-        Mixing { ways, weights, verdict }
-    }
-
-    /// Moves a plane of so many cells along the chosen and the smoothed vectors.
-    fn warp(
-        &self,
-        pass: &mut Pass<'_>,
-        [chosen, smoothed]: &[wgpu::Buffer; 2],
-        planes: [&wgpu::Texture; 2],
-        (columns, rows): Size,
-        ways: &wgpu::Buffer,
-    ) {
-        let shape = self.shape(&[columns, rows, self.split, 0]);
-        let buffers = [(0, &shape), (1, chosen), (2, smoothed), (3, ways)];
-        pass.run(
-            &self.maker.warp,
-            &buffers,
-            &[(4, planes[0]), (5, planes[1])],
-            (columns, 4 * rows),
-        );
-    }
-
-    /// Mixes one plane of so many cells, and lays it into a texture.
-    fn mix(
-        &self,
-        pass: &mut Pass<'_>,
-        mixing: &Mixing,
-        planes: [&wgpu::Texture; 2],
-        (columns, rows): Size,
-    ) -> wgpu::Texture {
-        // Rows of a copy to a texture lie a multiple of 256 bytes apart.
-        let stride = columns.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT / CELL as u32);
-        let made = self.room((stride, rows), (CELL * CELL) as u64);
-        let cut = (CUT * self.size.0 as f32 * self.size.1 as f32) as u32;
-        let weighed = self.cells();
-        let covered = if weighed == (columns, rows) { 1 } else { 2 };
-        let shape = self.shape(&[columns, rows, self.split, stride, weighed.0, weighed.1, covered, cut]);
-        let buffers = [
-            (0, &shape),
-            (1, &mixing.ways),
-            (2, &mixing.weights),
-            (3, &mixing.verdict),
-            (4, &made),
-        ];
-        pass.run(
-            &self.maker.blend,
-            &buffers,
-            &[(5, planes[0]), (6, planes[1])],
-            (columns, 4 * rows),
-        );
-        let usage =
-            wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC | wgpu::TextureUsages::TEXTURE_BINDING;
-        let size = (planes[0].width(), planes[0].height());
-        let plane = texture::create(self.gpu, size, wgpu::TextureFormat::R8Unorm, usage);
-        pass.copy(&made, stride * CELL as u32, &plane);
-        plane
-    }
+/// What there is to be done for a picture.
+enum Prepared<'a> {
+    Held(Option<Held>),
+    /// How, by which motion, and by which before it.
+    Along(Rung, Option<&'a Motion>, Option<&'a Motion>),
 }
 
 /// The blocks as fill.wgsl reads them: 16 bytes each.
@@ -384,11 +360,4 @@ fn blocks_of(field: &MotionField, columns: usize, rows: usize) -> Vec<u8> {
         }
     }
     bytes
-}
-
-fn list(gpu: &wgpu::Device, queue: &wgpu::Queue, bytes: &[u8]) -> wgpu::Buffer {
-    // An empty field still needs something to be bound.
-    let buffer = storage(gpu, bytes.len().max(16) as u64);
-    queue.write_buffer(&buffer, 0, bytes);
-    buffer
 }

@@ -1,8 +1,8 @@
-//! Where between two pictures a third one lies, in whole numbers.
+//! Where between two pictures, or how far after them, a third one lies, in whole numbers.
 
 use crate::grid::Vector;
 
-/// The time between two pictures in 1/256: 0 is the earlier, 256 the later.
+/// The time between two pictures in 1/256: 0 is the earlier, 256 the later, 512 one interval after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Split(i32);
 
@@ -15,9 +15,20 @@ impl Split {
         Self((at.clamp(0.0, 1.0) * Self::WHOLE as f32).round() as i32)
     }
 
-    /// How far from the earlier picture, 0..=256.
+    /// So many intervals after the later picture, 0..1; what lies outside, or is no number, is moved to the nearer end (or
+    /// to the later picture).
+    pub fn beyond(by: f32) -> Self {
+        Self(Self::WHOLE + Self::new(by).0)
+    }
+
+    /// How far from the earlier picture, 0..=512.
     pub fn later(self) -> i32 {
         self.0
+    }
+
+    /// The later picture's share by distance, 0..1: after it, everything.
+    pub(crate) fn share(self) -> f32 {
+        self.0.min(Self::WHOLE) as f32 / Self::WHOLE as f32
     }
 
     /// The part of a motion that lies behind.

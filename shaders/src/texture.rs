@@ -100,7 +100,27 @@ impl Texture {
 fn read(device: &Device, texture: &wgpu::Texture, bytes: usize) -> Result<Vec<u8>, DeviceError> {
     let row = texture.width() as usize * bytes;
     let padded = row.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize);
-    let (buffer, index) = device.submit(|device, _| copy_out(device, texture, padded))?;
+    let bytes = map(device, device.submit(|device, _| copy_out(device, texture, padded))?)?;
+    Ok(bytes
+        .chunks_exact(padded)
+        .flat_map(|line| &line[..row])
+        .copied()
+        .collect())
+}
+
+/// Waits for a small buffer and copies it back.
+pub(crate) fn read_buffer(device: &Device, buffer: &wgpu::Buffer) -> Result<Vec<u8>, DeviceError> {
+    let copy = |device: &wgpu::Device, _: &wgpu::Queue| {
+        let into = readable(device, buffer.size());
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &into, 0, buffer.size());
+        (into, Some(encoder.finish()))
+    };
+    map(device, device.submit(copy)?)
+}
+
+/// What a buffer holds once the submission is done.
+fn map(device: &Device, (buffer, index): (wgpu::Buffer, wgpu::SubmissionIndex)) -> Result<Vec<u8>, DeviceError> {
     let (tell, told) = mpsc::sync_channel(1);
     device.attempt(|_, _| {
         buffer.map_async(wgpu::MapMode::Read, .., move |outcome| {
@@ -116,11 +136,17 @@ fn read(device: &Device, texture: &wgpu::Texture, bytes: usize) -> Result<Vec<u8
     let refused = |problem: &dyn std::fmt::Display| DeviceError::Refused(format!("reading back: {problem}"));
     outcome.map_err(|problem| refused(&problem))?;
     let view = buffer.get_mapped_range(..).map_err(|problem| refused(&problem))?;
-    let mut texels = Vec::with_capacity(row * texture.height() as usize);
-    for line in view.chunks_exact(padded) {
-        texels.extend_from_slice(&line[..row]);
-    }
-    Ok(texels)
+    Ok(view.to_vec())
+}
+
+/// Memory that the device copies into and the CPU reads.
+fn readable(device: &wgpu::Device, size: u64) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("read back"),
+        size,
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    })
 }
 
 fn copy_out(
@@ -128,12 +154,7 @@ fn copy_out(
     texture: &wgpu::Texture,
     padded: usize,
 ) -> (wgpu::Buffer, Option<wgpu::CommandBuffer>) {
-    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("read back"),
-        size: padded as u64 * u64::from(texture.height()),
-        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-        mapped_at_creation: false,
-    });
+    let buffer = readable(device, padded as u64 * u64::from(texture.height()));
     let layout = wgpu::TexelCopyBufferLayout {
         offset: 0,
         bytes_per_row: Some(padded as u32),

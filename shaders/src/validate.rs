@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::maker::Precision;
 use wgpu::naga::front::wgsl;
 use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
 
-/// What kernels may ask for beyond the core of WGSL: nothing, as [`crate::Device::open`] enables no features.
+/// What kernels may ask for beyond the core of WGSL: nothing; only the variants of the network that are made for floats of
+/// 16 bits ask for these.
 const DECLARED: Capabilities = Capabilities::empty();
 
 fn kernels() -> Vec<(PathBuf, String)> {
@@ -29,8 +31,12 @@ fn kernels() -> Vec<(PathBuf, String)> {
 }
 
 fn validate(text: &str) -> Result<(), String> {
+    validate_with(text, DECLARED)
+}
+
+fn validate_with(text: &str, allowed: Capabilities) -> Result<(), String> {
     let module = wgsl::parse_str(text).map_err(|problem| problem.emit_to_string(text))?;
-    Validator::new(ValidationFlags::all(), DECLARED)
+    Validator::new(ValidationFlags::all(), allowed)
         .validate(&module)
         .map(drop)
         .map_err(|problem| problem.emit_to_string(text))
@@ -43,6 +49,24 @@ fn every_kernel_is_valid_with_no_optional_capability() {
             panic!("{}: {problem}", path.display());
         }
     }
+}
+
+/// What a device that has floats of 16 bits is given is made of the same texts.
+#[test]
+fn every_variant_of_the_network_is_valid() {
+    for name in ["conv", "features", "residual", "roof"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src")
+            .join(format!("{name}.wgsl"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        let halves = Precision::F16.source(&text);
+        let refused = validate(&halves).is_err();
+        assert!(refused, "{name}: half the precision must be asked for");
+        let with_halves = Capabilities::SHADER_FLOAT16;
+        assert_eq!(validate_with(&halves, with_halves), Ok(()), "{name} in halves");
+    }
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/features.wgsl")).unwrap();
+    assert_eq!(validate(&Precision::Int8.source(&text)), Ok(()));
 }
 
 #[test]

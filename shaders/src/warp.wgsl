@@ -10,7 +10,7 @@
 struct Shape {
     columns: u32,
     rows: u32,
-    // The time in 1/256.
+    // The time in 1/256; above 256 it is after the later picture.
     split: i32,
     unused: u32,
 }

@@ -2,10 +2,12 @@
 // person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
 // With `restart` the page is told, once it shows a settled caption, that the network changed: it restarts ICE.
 // `readings` is how many lines of text the page must show as read in the camera's picture.
+// `views` names the views that must have shown so many pictures each, after the switch of "Smooth picture" was turned by
+// keyboard.
 // `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
 //
 // node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"words":0,"timeout_ms":60000,"screenshot":"x.png",
-//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0,"restart":false}'
+//                  "scheme":"light|dark","width":1280,"height":900,"kbps":0,"observe":false,"events":0,"restart":false,"views":{"received":60}}'
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -87,6 +89,19 @@ async function waitFor(page) {
       { readings: wish.readings, finals: wish.finals ?? 1, words: wish.words ?? 0, kbps: wish.kbps, events: wish.events },
       { polling: 100 },
     );
+    if (wish.views) {
+      await page.focus("#smooth-switch");
+      await page.keyboard.press("Space");
+      await page.waitForFunction(
+        (views) =>
+          Object.entries(views).every(
+            ([view, wanted]) => document.querySelector(`#view-${view}`).getVideoPlaybackQuality().totalVideoFrames >= wanted,
+          ),
+        wish.views,
+        { polling: 100 },
+      );
+      await page.waitForFunction((views) => Object.keys(views).every((view) => /fps/.test(document.querySelector(`#view-${view}-rate`).textContent)), wish.views, { polling: 100 });
+    }
     return null;
   } catch (error) {
     return String(error.message ?? error).split("\n")[0];
@@ -142,6 +157,13 @@ function watch() {
           return { text: box.dataset.text, x: x / outer.width, y: y / outer.height, width: inner.width / outer.width };
         }),
       },
+      views: Object.fromEntries(
+        ["received", "smooth"].map((view) => {
+          const video = document.querySelector(`#view-${view}`);
+          return [view, { pictures: video.getVideoPlaybackQuality().totalVideoFrames, size: [video.videoWidth, video.videoHeight], rate: text(`#view-${view}-rate`) }];
+        }),
+      ),
+      smooth: { on: document.querySelector("#smooth-switch").ariaChecked, note: text("#smooth-note"), made: text("#made-made"), held: text("#made-held") },
       observed: globalThis.observed ?? null,
       ...globalThis.watched,
     };

@@ -166,6 +166,24 @@ fn a_session_is_taken_to_another_way_and_its_captions_go_on() {
 }
 
 #[test]
+fn ones_own_picture_is_watched_as_it_was_received() {
+    let folder = tempfile::tempdir().unwrap();
+    let (microphone, camera) = devices(folder.path()).unwrap();
+    let server = Server::start(&[]).unwrap();
+    let seen = browser::visit(&json!({
+        "url": format!("{}?autostart=1", server.page), "microphone": microphone, "camera": camera,
+        "views": { "received": 90 }, "timeout_ms": 90_000, "screenshot": artefacts().unwrap().join("views.png"),
+    }))
+    .unwrap();
+    println!("seen: {seen}");
+    assert_eq!((&seen["gave_up"], &seen["error"]), (&Value::Null, &Value::Null));
+    assert_eq!(seen["smooth"]["on"], "true", "the switch was turned by keyboard");
+    assert_eq!(seen["views"]["received"]["size"], json!([1280, 720]));
+    assert!(seen["views"]["received"]["pictures"].as_u64().unwrap() >= 90);
+    assert!(seen["views"]["received"]["rate"].as_str().unwrap().contains("fps"));
+}
+
+#[test]
 fn a_refused_permission_is_explained() {
     let server = Server::start(&[]).unwrap();
     let seen = browser::visit(&json!({

@@ -1,14 +1,14 @@
 //! Clients by other authors against the real server: three WebRTC stacks that share no code with ours or with each other, and
-//! a WHIP client that is not ours. What is said into each of them comes back as words.
+//! a WHIP and WHEP client that is not ours. What is said into each of them comes back as words; what is published they see.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::rig::root;
-use crate::rig::server::Server;
+use crate::rig::server::{Server, program};
 use crate::rig::sound::Sound;
 
 const SAID: &str = "good morning and welcome to this house. we can hear what people say.";
@@ -32,6 +32,41 @@ fn publish(interpreter: &str, client: &str, times: usize) -> anyhow::Result<Valu
     let microphone = folder.path().join("microphone.wav");
     recording(&microphone, times)?;
     let server = Server::start(&[])?;
+    let endpoint = format!("{}whip/{client}", server.page);
+    let microphone = microphone.to_str().context("a path that is text")?;
+    run(interpreter, client, &[&endpoint, microphone, PATIENCE])
+}
+
+/// Runs a client of `tests/clients` with `interpreter` against a server of its own, to which the pattern is published;
+/// answers with the JSON that it prints when it has seen so many pictures.
+fn watch(interpreter: &str, client: &str, pictures: u32) -> anyhow::Result<Value> {
+    let server = Server::start(&[])?;
+    let publisher = Command::new(program()?)
+        .args(["publish", "test", "--size", "640x360", "--json", "--for", LIMIT, "--to"])
+        .arg(format!("{}whip/{client}", server.page))
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("hearsight publish can't be run")?;
+    let publisher = Publisher(publisher);
+    let endpoint = format!("{}whep/{client}?view=received", server.page);
+    let seen = run(interpreter, client, &[&endpoint, &pictures.to_string(), PATIENCE]);
+    drop(publisher);
+    seen
+}
+
+/// Ended with the test, however that ends.
+struct Publisher(Child);
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn run(interpreter: &str, client: &str, arguments: &[&str]) -> anyhow::Result<Value> {
     let deps = std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| root().join(".deps"), Into::into);
     // What the client bounds by itself ends before.
     let output = Command::new("timeout")
@@ -39,9 +74,7 @@ fn publish(interpreter: &str, client: &str, times: usize) -> anyhow::Result<Valu
         .env("PYTHONPATH", deps.join("aiortc"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .arg(root().join("tests/clients").join(client))
-        .arg(format!("{}whip/{client}", server.page))
-        .arg(&microphone)
-        .arg(PATIENCE)
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -88,4 +121,18 @@ fn captions_go_on_when_whip_whep_in_a_browser_restarts_ice() {
     assert_ne!(seen["before"]["name"], seen["after"]["name"], "ICE was not restarted");
     assert_eq!(seen["after"]["state"], "connected");
     assert_eq!(seen["after"]["gone"], 404, "the session outlives its goodbye");
+}
+
+#[test]
+fn aiortc_watches_what_is_published() {
+    let seen = watch("python3", "watch_aiortc.py", 60).unwrap();
+    assert_eq!((&seen["pictures"], &seen["sizes"]), (&json!(60), &json!([[640, 360]])));
+    assert_eq!((&seen["grows"], &seen["goodbye"]), (&json!(true), &json!(200)));
+}
+
+#[test]
+fn whip_whep_in_a_browser_watches_what_is_published() {
+    let seen = watch("node", "watch_chromium.mjs", 60).unwrap();
+    assert!(seen["pictures"].as_u64().unwrap() >= 60, "{seen}");
+    assert_eq!((&seen["size"], &seen["gone"]), (&json!([640, 360]), &json!(404)));
 }

@@ -1,8 +1,10 @@
-//! The requirements of WHIP (RFC 9725) put to the real server: `docs/whip.md` lists them, each with its test.
+//! The requirements of WHIP (RFC 9725) and WHEP put to the real server: `docs/whip.md` and `docs/whep.md` list them, each
+//! with its test.
 
 mod access;
 mod ice;
 mod session;
+mod watch;
 
 use std::collections::BTreeSet;
 
@@ -127,8 +129,12 @@ fn named_tests(document: &str) -> Vec<String> {
 
 #[test]
 fn every_test_that_the_table_names_exists_and_every_test_here_is_in_it() {
-    let named = named_tests(&std::fs::read_to_string(root().join("docs/whip.md")).expect("the table"));
-    assert!(named.len() > 30, "{named:?}");
+    let tables = ["docs/whip.md", "docs/whep.md"].map(|path| {
+        let text = std::fs::read_to_string(root().join(path)).expect("the table");
+        named_tests(&text)
+    });
+    assert!(tables[0].len() > 30 && tables[1].len() > 12, "{tables:?}");
+    let named = tables.concat();
     let mut functions = BTreeSet::new();
     let mut ours = BTreeSet::new();
     let mut folders = vec![root().join("apps/hearsight/src"), root().join("tests/src")];
@@ -155,8 +161,8 @@ fn every_test_that_the_table_names_exists_and_every_test_here_is_in_it() {
     let missing: Vec<_> = named.iter().filter(|name| !functions.contains(*name)).collect();
     assert!(
         missing.is_empty(),
-        "docs/whip.md names tests that are not there: {missing:?}"
+        "the documents name tests that are not there: {missing:?}"
     );
     let unnamed: Vec<_> = ours.iter().filter(|name| !named.contains(name)).collect();
-    assert!(unnamed.is_empty(), "docs/whip.md does not name {unnamed:?}");
+    assert!(unnamed.is_empty(), "the documents do not name {unnamed:?}");
 }

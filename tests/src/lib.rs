@@ -6,6 +6,7 @@
 pub mod attack;
 pub mod fuzz;
 pub mod rig;
+pub mod scenes;
 
 #[cfg(test)]
 mod browser;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use hearsight::budget;
 use hearsight::tape::Tape;
+use hearsight::view::Counts;
 use hearsight::wiring::{self, Audience};
 use hearsight_codecs::measure::PictureStats;
 use hearsight_core::graph::Graph;
@@ -51,6 +52,7 @@ impl Audience for Ears {
         }
     }
     fn reading(&self, _: Moment, _: Signal<Reading>) {}
+    fn viewed(&self, _: Moment, _: Signal<Counts>) {}
     fn picture(&self, now: Moment, signal: Signal<PictureStats>) {
         if let Signal::Item(item) = signal {
             self.note(budget::PICTURE.outlet, now, &item);

@@ -3,5 +3,6 @@
 mod house;
 mod microphone;
 mod promises;
+mod view;
 
 mod overload;

@@ -40,11 +40,11 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates of others that only some of ours may name, with the reason.
-const KEPT_TO: [(&str, &[&str], &str); 14] = [
+const KEPT_TO: [(&str, &[&str], &str); 15] = [
     (
         "serde",
         &["hearsight"],
-        "only the wire, the settings, the tokens, the tape and the talk's text are serialised",
+        "only the wire, the settings, the tokens, the tape, the talk's text and what is kept of models are serialised",
     ),
     (
         "tokio",
@@ -86,6 +86,7 @@ const KEPT_TO: [(&str, &[&str], &str); 14] = [
         &["hearsight-models"],
         "pictures are scaled where a model wants them so",
     ),
+    ("tokenizers", &["hearsight-models"], "models are behind one room's door"),
     ("axum", &["hearsight"], "the wire is the roof's"),
 ];
 
@@ -120,9 +121,10 @@ const SPOKEN_IN: [(&str, &[&str], &str); 6] = [
             "apps/hearsight/src/config",
             "apps/hearsight/src/tape",
             "apps/hearsight/src/demo/talk",
+            "apps/hearsight/src/model_store",
             "tests/src",
         ],
-        "only the wire, the settings, the tokens, the tape and the talk's text are serialised",
+        "only the wire, the settings, the tokens, the tape, the talk's text and what is kept of models are serialised",
     ),
     ("wgpu", &["shaders/src"], "where memory lives is in the type"),
 ];

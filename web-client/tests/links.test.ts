@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { iceServersFromLink } from "../src/main/links.js";
+import { iceServersFromLink, previewFromLink } from "../src/main/links.js";
 import { seeded } from "./seeded.js";
 
 const LINKS =
@@ -19,6 +19,12 @@ test("what is no ICE server, or cannot be used as one, is passed over", () => {
   assert.deepEqual(iceServersFromLink('<https://a.example/>; rel="next", <turn:a.example>; rel=ice-server'), []);
   assert.deepEqual(iceServersFromLink('<https://a.example/>; rel="ice-server"'), []);
   assert.equal(iceServersFromLink(Array(100).fill('<stun:a>; rel="ice-server"').join(", ")).length, 8);
+});
+
+test("a session's view is found among other links", () => {
+  assert.equal(previewFromLink(`${LINKS}, </whep/me?of=0123>; rel="preview"`), "/whep/me?of=0123");
+  assert.equal(previewFromLink(LINKS), null);
+  assert.equal(previewFromLink(null), null);
 });
 
 test("mutated headers never throw", () => {

@@ -12,7 +12,7 @@ interface Vector {
 // The runner starts in web-client/.
 const vectors = JSON.parse(readFileSync("../apps/hearsight/wire/vectors.json", "utf8")) as Vector[];
 const CLIENT_TYPES = [
-  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "reading", "latency", "lost", "clock", "flushed", "error",
+  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "reading", "view", "latency", "lost", "clock", "flushed", "error",
 ];
 const SERVER_TYPES = ["clock", "clock.offset", "shown", "flush"];
 
@@ -51,6 +51,15 @@ describe("reading", () => {
   it("takes an absent optional field for null", () => {
     const parsed = parseToClient('{"type":"lost","stage":"vad","why":"too_old","count":1}');
     assert.deepEqual(parsed, { ok: true, message: { type: "lost", stage: "vad", why: "too_old", count: 1, at_us: null } });
+  });
+
+  it("refuses a view whose counts or words are none", () => {
+    const view = { type: "view", received: 1, made: 1, extrapolated: 0, held: 0, rung: "full", fps_in: 30, fps_out: 60, reason: null };
+    assert.ok(parseToClient(JSON.stringify(view)).ok);
+    for (const wrong of [{ received: -1 }, { made: 0.5 }, { rung: "top" }, { rung: null }, { reason: "rain" }, { fps_out: "60" }]) {
+      const parsed = parseToClient(JSON.stringify({ ...view, ...wrong }));
+      assert.equal(parsed.ok ? "taken" : parsed.why, "malformed", JSON.stringify(wrong));
+    }
   });
 
   it("does not mistake inherited names for types", () => {

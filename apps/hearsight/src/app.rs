@@ -29,9 +29,11 @@ use crate::serve::{
 use crate::session::{Sessions, Told};
 use crate::tape::Recorder;
 use crate::telemetry::Telemetry;
+use crate::view::{self, Views};
+use crate::watch::{Screens, View};
 use crate::webhook::{Backoff, BadSecret, Target, Webhooks};
 
-/// Connections over which one session's page, offer and goodbye may come, and some to spare; readers of events come on top.
+/// Connections over which one session's or viewer's page, offer and goodbye may come, and some to spare; readers of events come on top.
 const CONNECTIONS_PER_SESSION: usize = 8;
 /// How long before the end of their session clients are told of it.
 const WARNING: Duration = Duration::from_secs(1);
@@ -58,6 +60,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Pictures can't be shown as the settings ask for.
+    #[error(transparent)]
+    View(#[from] view::OpenError),
     /// HTTP can't be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -175,7 +180,8 @@ pub async fn start(config: &Config, stop: watch::Receiver<Stop>) -> Result<Serve
         https: config.listen.https,
         certificate: Certificate::from(&config.listen),
         public_address: config.listen.public_address,
-        max_connections: config.limits.sessions * CONNECTIONS_PER_SESSION + config.events.readers,
+        max_connections: (config.limits.sessions + config.limits.viewers) * CONNECTIONS_PER_SESSION
+            + config.events.readers,
     };
     let (down, go_down) = oneshot::channel::<()>();
     let go_down = async {
@@ -275,11 +281,18 @@ fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<
         .map(|path| open_tape(path, host.clock()))
         .transpose()?;
     let rooms = kit.clone();
+    let views = config.view.as_ref().map(Views::open).transpose()?;
+    let shown: &[View] = match views {
+        Some(_) => &View::ALL,
+        None => &[View::Received],
+    };
     Ok(Sessions::new(
         host,
         kit.recogniser(),
         Box::new(move || rooms.rooms()),
         told.clone(),
+        Screens::new(shown),
+        views,
         tape.map(|tape| (tape, threads(config))),
     ))
 }
@@ -288,6 +301,7 @@ fn ingest(config: &Config, clock: Clock) -> Result<Ingest, StartError> {
     let mut media = ingest::Config::new(config.listen.udp);
     media.public_address = config.listen.public_address;
     media.max_sessions = config.limits.sessions;
+    media.max_viewers = config.limits.viewers;
     media.connect_timeout = Span::from_duration(config.limits.connect);
     media.reorder = budget::JITTER_WAIT;
     let address = config.listen.udp;
@@ -314,6 +328,8 @@ pub fn rules(config: &Config) -> Result<Rules, StartError> {
         limits: Limits {
             sessions_per_user: limits.sessions_per_user,
             sessions_per_address: limits.sessions_per_address,
+            viewers_per_user: limits.viewers_per_user,
+            viewers_per_address: limits.viewers_per_address,
             offers_per_minute: limits.offers_per_minute,
             connections_per_address: limits.connections_per_address,
         },

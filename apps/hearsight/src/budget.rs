@@ -33,6 +33,14 @@ pub const PICTURE: Budget = Budget {
     value: 2.0,
     late: Late::Shed,
 };
+/// The picture that is watched, from the capture of the newest that it is made of. What came is late rather than not shown;
+/// what is made between is shed, first of all: the better ways of making it, then the picture.
+pub const VIEW: Budget = Budget {
+    outlet: "view",
+    span: Span::from_millis(120),
+    value: 0.1,
+    late: Late::Deliver,
+};
 
 /// What the picture says, from the capture of the picture that says it. Shed third, and before that made do with less: first
 /// fewer readings, then smaller pictures, then fewer lines.
@@ -64,5 +72,17 @@ pub const INTO_MEASURE: Keep = Keep::Every(8);
 pub const INTO_CHOICE: Keep = Keep::Every(8);
 /// Into the reader: a newer picture makes an older one worthless.
 pub const INTO_READER: Keep = Keep::Latest;
+/// Into the display: a picture's vectors refer to the one before it, so that a loss is held over.
+pub const INTO_SMOOTH: Keep = Keep::Every(2);
+/// Into the coder: two display moments at 60 a second.
+pub const INTO_ENCODER: Keep = Keep::Recent(Span::from_millis(34));
+/// The longest that a picture waits for its display moment: half an interval at 10 pictures a second, and some jitter.
+pub const PLAYOUT: Span = Span::from_millis(65);
+/// The longest slice in which a picture is made. Larger ones are made less well, or not.
+pub const SMOOTH_SLICE: Span = Span::from_millis(25);
+/// The longest slice in which one is coded: 1280×720 takes about a third.
+pub const ENCODE_SLICE: Span = Span::from_millis(25);
+/// Into the account of what is watched, and to its screen: they are quick.
+pub const INTO_SCREEN: Keep = Keep::Every(128);
 /// Into the events: a reader this far behind has lost its place.
 pub const INTO_EVENTS: Keep = Keep::Every(256);

@@ -5,10 +5,13 @@
 
 mod check;
 mod command_line;
+mod models;
 mod operate;
+mod seeing;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,12 +23,17 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
+pub(crate) use check::is_loopback;
 use command_line::program;
+pub use models::{Models, ModelsCommand};
 pub use operate::{Events, Operate, Strangers, Webhook};
+pub use seeing::{Reader, Seeing};
 pub use settings::Source;
 use settings::{Key, Settings};
+pub use view::{MadeOn, View};
 
 use crate::publish::options::{self, Options};
+use crate::smooth;
 
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
@@ -45,12 +53,16 @@ pub struct Config {
     pub ice: Ice,
     /// Libraries and models.
     pub assets: Assets,
+    /// Models that are pulled from a hub.
+    pub models: Models,
     /// The pool of recogniser processes.
     pub recognise: Recognise,
     /// What is made of pictures.
     pub seeing: Seeing,
     /// The engines' threads.
     pub engine: Engine,
+    /// How pictures are shown at a higher rate; none: not at all.
+    pub view: Option<View>,
     /// What is logged, and how.
     pub log: Log,
     /// The microphone of this machine.
@@ -91,6 +103,12 @@ pub struct Limits {
     pub sessions_per_user: Option<NonZeroUsize>,
     /// Sessions at a time from one address; none: no limit of its own.
     pub sessions_per_address: Option<NonZeroUsize>,
+    /// Viewers at a time.
+    pub viewers: usize,
+    /// Viewers at a time of one user; none: no limit of its own.
+    pub viewers_per_user: Option<NonZeroUsize>,
+    /// Viewers at a time from one address; none: no limit of its own.
+    pub viewers_per_address: Option<NonZeroUsize>,
     /// Offers in a minute from one address; none: any number.
     pub offers_per_minute: Option<NonZeroUsize>,
     /// HTTP connections at a time from one address; none: no limit of its own.
@@ -162,22 +180,6 @@ pub struct Recognise {
     pub warm: usize,
 }
 
-/// What is made of pictures.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seeing {
-    /// Reads text; none: it is not read.
-    pub reader: Option<Reader>,
-}
-
-/// The reader of text.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reader {
-    /// That its networks run on.
-    pub threads: NonZeroUsize,
-    /// Readings a second of one session while its picture changes, at most.
-    pub per_second: u32,
-}
-
 /// The engines' threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
@@ -234,17 +236,23 @@ pub enum Command {
     Microphones,
     /// Send a file, a camera or a pattern to a server.
     Publish(Box<Options>),
+    /// Make a film with more pictures a second; reads no settings.
+    Smooth(Box<smooth::Options>),
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
     Token {
         /// Whose token.
         user: String,
-        /// What it may publish: names, or beginnings followed by `*`; empty: every stream.
+        /// What it may publish and watch: names, or beginnings followed by `*`; empty: every stream, unless `watch` names some.
         streams: Vec<String>,
+        /// What it may only watch.
+        watch: Vec<String>,
     },
     /// Look whether the server could start, and say what to do about each problem.
     Check(Report),
+    /// List, pull or verify models.
+    Models(ModelsCommand),
     /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
     RecogniseWorker(PathBuf),
 }
@@ -387,6 +395,7 @@ where
     let mut program = program(&keys);
     let matches = program.try_get_matches_from_mut(args)?;
     let (name, flags) = matches.subcommand().expect("clap requires a subcommand");
+    let (name, flags) = flags.subcommand().unwrap_or((name, flags));
     let mut settings = Settings::defaults(keys.clone());
     if let Some(command) = without_settings(flags) {
         return Ok(Loaded {
@@ -416,6 +425,10 @@ where
         "config" => Command::Config(settings.effective()),
         "check" if flags.get_flag("json") => Command::Check(Report::Machines),
         "check" => Command::Check(Report::People),
+        "list" if flags.get_flag("json") => Command::Models(ModelsCommand::List(Report::Machines)),
+        "list" => Command::Models(ModelsCommand::List(Report::People)),
+        "pull" => Command::Models(ModelsCommand::Pull(models(flags))),
+        "verify" => Command::Models(ModelsCommand::Verify(models(flags))),
         _ => Command::Serve,
     };
     let named = flags.get_one::<PathBuf>("config").cloned();
@@ -427,18 +440,30 @@ where
     })
 }
 
+/// The models that were named.
+fn models(flags: &ArgMatches) -> Vec<String> {
+    flags
+        .get_many::<String>("models")
+        .unwrap_or_default()
+        .cloned()
+        .collect()
+}
+
 /// Commands that read no file and no environment.
 fn without_settings(flags: &ArgMatches) -> Option<Command> {
     if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
         return Some(Command::RecogniseWorker(model.clone()));
     }
+    if flags.try_get_one::<PathBuf>("input").ok().flatten().is_some() {
+        return Some(Command::Smooth(Box::new(smooth::options::from_matches(flags))));
+    }
     let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
-    let streams = flags
-        .get_many::<String>("streams")
-        .unwrap_or_default()
-        .cloned()
-        .collect();
-    Some(Command::Token { user, streams })
+    let names = |flag: &str| flags.get_many::<String>(flag).unwrap_or_default().cloned().collect();
+    Some(Command::Token {
+        user,
+        streams: names("streams"),
+        watch: names("watch"),
+    })
 }
 
 /// The settings file: the one that was named, else the first that exists.

@@ -107,6 +107,7 @@ impl Kit {
                     },
                 )),
             }),
+            view: None,
         })
     }
 

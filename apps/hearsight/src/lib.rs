@@ -1,9 +1,10 @@
 //! Hearsight, the roof: the engines of the rooms below, wired into sessions and served.
 //!
-//! Knows the wiring and its budgets, WebRTC in ([`ingest`]) and out ([`send`]), HTTP, the wire and the settings. Must not
+//! Knows the wiring and its budgets, WebRTC in ([`ingest`]) and out ([`send`], [`watch`]), HTTP, the wire and the settings. Must not
 //! know how anything is decoded or recognised. Start at [`wiring`], then [`app`].
 
 pub mod app;
+pub mod ask;
 pub mod budget;
 pub mod config;
 pub mod demo;
@@ -12,14 +13,19 @@ pub mod film;
 pub mod ingest;
 pub mod kit;
 pub mod listen;
+pub mod model_store;
 pub mod operate;
+mod patience;
 pub mod publish;
 pub mod send;
 pub mod serve;
 pub mod session;
+pub mod smooth;
 pub mod tape;
 pub mod telemetry;
 pub mod terminal;
+pub mod view;
+pub mod watch;
 pub mod webhook;
 pub mod wire;
 pub mod wiring;

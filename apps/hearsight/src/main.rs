@@ -1,16 +1,18 @@
 //! The `hearsight` command: reads the settings, starts what was asked for, and tells people what to do when it can't.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use hearsight::app::{self, Stop};
-use hearsight::config::{self, Command, Config, ConfigError, Loaded, Report};
+use hearsight::config::{self, Command, Config, ConfigError, Loaded, ModelsCommand, Report};
 use hearsight::operate::check;
 use hearsight::operate::reload::{Watch, announce};
 use hearsight::publish::options::Options;
 use hearsight::serve::create_token;
-use hearsight::{listen, telemetry};
+use hearsight::{listen, model_store, telemetry};
 use hearsight_live::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -30,11 +32,13 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Command::Check(report) => return check::main(&loaded.config, *report),
-        Command::Token { user, streams } => return token(user, streams),
+        Command::Token { user, streams, watch } => return token(user, streams, watch),
         Command::RecogniseWorker(model) => return hearsight_models::asr::pocketsphinx::worker::main(model),
         Command::Microphones => return microphones(),
+        Command::Models(command) => models(&loaded.config, command),
         Command::Listen(captions) => listen(&loaded.config, *captions),
         Command::Publish(options) => publish(&loaded.config, options.as_ref().clone()),
+        Command::Smooth(options) => smooth(options.as_ref().clone()),
         Command::Serve => run(loaded, Show::Page),
         Command::Demo => run(loaded, Show::Talk),
     };
@@ -59,9 +63,9 @@ fn fail(problem: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The token goes to whoever publishes, its entry into the file; it is shown this once.
-fn token(user: &str, streams: &[String]) -> ExitCode {
-    match create_token(user, streams) {
+/// The token goes to whoever publishes or watches, its entry into the file; it is shown this once.
+fn token(user: &str, streams: &[String], watch: &[String]) -> ExitCode {
+    match create_token(user, streams, watch) {
         Ok(created) => {
             println!("# The token, shown only now: {}\n{}", created.token, created.entry);
             ExitCode::SUCCESS
@@ -80,6 +84,26 @@ enum Show {
 fn publish(config: &Config, options: Options) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     runtime()?.block_on(hearsight::publish::run(options, Clock::new(), app::asked_to_stop()))?;
+    Ok(())
+}
+
+/// The work is on threads of its own; this one listens for Ctrl-C.
+fn smooth(options: hearsight::smooth::Options) -> anyhow::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (telling, stopping) = (options.summary, Arc::clone(&stop));
+    let summary = runtime()?.block_on(async move {
+        let work = move || hearsight::smooth::run(&options, Clock::new(), &stopping);
+        let mut work = tokio::task::spawn_blocking(work);
+        let done = tokio::select! {
+            done = &mut work => done,
+            () = app::asked_to_stop() => {
+                stop.store(true, Ordering::Relaxed);
+                work.await
+            }
+        };
+        done.context("the work broke down")
+    })??;
+    hearsight::smooth::tell(&summary, telling);
     Ok(())
 }
 
@@ -120,6 +144,15 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn listen(config: &Config, captions: config::Captions) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     Ok(runtime()?.block_on(listen::run(config, captions))?)
+}
+
+fn models(config: &Config, command: &ModelsCommand) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    runtime()?.block_on(model_store::command::run(
+        &config.models,
+        command,
+        &mut std::io::stdout(),
+    ))
 }
 
 fn microphones() -> ExitCode {

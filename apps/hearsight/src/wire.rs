@@ -61,6 +61,9 @@ pub enum ToClient {
     /// What the picture says.
     #[serde(rename = "reading")]
     Reading(Reading),
+    /// How the pictures of the smooth view came about, once a second while it is watched.
+    #[serde(rename = "view")]
+    View(View),
     /// Where the time of event `of` went, on the server.
     #[serde(rename = "latency")]
     Latency {
@@ -117,6 +120,7 @@ impl ToClient {
             ToClient::WordsFinal { .. } => "words.final",
             ToClient::PictureStats(_) => "picture.stats",
             ToClient::Reading(_) => "reading",
+            ToClient::View(_) => "view",
             ToClient::Latency { .. } => "latency",
             ToClient::Lost { .. } => "lost",
             ToClient::Clock { .. } => "clock",
@@ -188,6 +192,44 @@ pub struct Picture {
     pub motion: f32,
     pub brightness: f32,
     pub cut: bool,
+}
+
+/// How the pictures of the smooth view came about, since it was first watched: shown as they were received, made between
+/// two, extrapolated from the last, and the last one held. `rung` is the best way of making pictures that the machine has
+/// time for, and `reason` says why it is not `full`, where it is the machine. The rates are pictures per second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "plain names")]
+pub struct View {
+    pub received: u64,
+    pub made: u64,
+    pub extrapolated: u64,
+    pub held: u64,
+    pub rung: Rung,
+    pub fps_in: f32,
+    pub fps_out: f32,
+    pub reason: Option<Reason>,
+}
+
+/// How pictures between others are made, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "plain names")]
+pub enum Rung {
+    Full,
+    Vectors,
+    Blend,
+    Hold,
+}
+
+/// Why pictures are made less well than they could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// The machine has none, or none that is faster than its processor.
+    #[serde(rename = "no-gpu")]
+    NoGpu,
+    /// It has too much else to do.
+    #[serde(rename = "overload")]
+    Overload,
 }
 
 /// One latency segment; `us` is null where it can't be known.

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! sight ─▸ decode ─┬─▸ measure ─────────────▸ picture
-//!                  └─▸ choose ─▸ read ──────▸ reading
+//!                  ├─▸ choose ─▸ read ──────▸ reading
+//!                  └─▸ smooth ─┬─▸ encode ──▸ view
+//!                              └─▸ account ─▸ viewed
 //! sound ─▸ opus ─▸ vad ─┬─▸ recognise ──────▸ words
 //!                       └───────────────────▸ turn
 //! ```
@@ -27,6 +29,8 @@ use hearsight_core::time::{Moment, Span};
 use hearsight_models::ocr::Chosen;
 
 use crate::budget;
+use crate::view::{Counts, Viewing};
+use crate::watch::Screen;
 
 /// What does the work: real ones live, fakes with a cost in simulation.
 #[allow(missing_docs, reason = "one for each box of the drawing")]
@@ -35,6 +39,8 @@ pub struct Rooms {
     pub hearing: Hearing,
     pub decode: Box<dyn Engine<In = Packet, Out = Decoded>>,
     pub measure: Box<dyn Stage<In = Decoded, Out = PictureStats>>,
+    /// None where pictures are not shown.
+    pub view: Option<Viewing>,
     /// None: what the picture says is not read.
     pub reading: Option<Reading>,
 }
@@ -66,6 +72,8 @@ pub trait Audience: Send + Sync {
     fn picture(&self, now: Moment, signal: Signal<PictureStats>);
     /// What the picture says.
     fn reading(&self, now: Moment, signal: Signal<media::Reading>);
+    /// What became of the display moments of the view.
+    fn viewed(&self, now: Moment, signal: Signal<Counts>);
 }
 
 /// The doors of a session's graph.
@@ -84,6 +92,7 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
         decode,
         measure,
         reading,
+        view,
     } = rooms;
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
     let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
@@ -102,7 +111,10 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience.clone()));
     graph.promise(shown, budget::PICTURE, Span::ZERO);
     if let Some(reading) = reading {
-        draw_reading(graph, &pictures, reading, audience);
+        draw_reading(graph, &pictures, reading, audience.clone());
+    }
+    if let Some(view) = view {
+        draw_view(graph, &pictures, view, audience);
     }
     Doors { sound, sight }
 }
@@ -121,6 +133,36 @@ fn draw_reading(graph: &mut Graph, pictures: &Outlet<Decoded>, reading: Reading,
     );
     let read = graph.sink("reading", &said, budget::INTO_EVENTS, ReadingSink(audience));
     graph.promise(read, budget::READING, Span::ZERO);
+}
+
+/// From pictures to a screen, at a higher rate.
+fn draw_view(graph: &mut Graph, pictures: &Outlet<Decoded>, view: Viewing, audience: Arc<dyn Audience>) {
+    let Viewing {
+        smooth,
+        encode,
+        account,
+        screen,
+    } = view;
+    let moments = graph.engine(
+        "smooth",
+        Lane::See,
+        pictures,
+        budget::INTO_SMOOTH,
+        Some(Mark::Smoothed),
+        smooth,
+    );
+    let coded = graph.engine(
+        "encode",
+        Lane::See,
+        &moments,
+        budget::INTO_ENCODER,
+        Some(Mark::Encoded),
+        encode,
+    );
+    let counts = graph.stage("account", &moments, budget::INTO_SCREEN, None, account);
+    graph.sink("viewed", &counts, budget::INTO_EVENTS, ViewedSink(audience));
+    let shown = graph.sink("view", &coded, budget::INTO_SCREEN, ViewSink(screen));
+    graph.promise(shown, budget::VIEW, Span::ZERO);
 }
 
 /// Draws what hears a microphone of this machine into an empty graph. `resample` takes what the card brings, at any rate.
@@ -213,5 +255,27 @@ impl Sink<media::Reading> for ReadingSink {
     }
     fn take(&mut self, now: Moment, signal: Signal<media::Reading>) {
         self.0.reading(now, signal);
+    }
+}
+
+struct ViewSink(Screen);
+impl Sink<Packet> for ViewSink {
+    fn budget(&self, _: &Packet) -> Option<Budget> {
+        Some(budget::VIEW)
+    }
+    fn take(&mut self, _: Moment, signal: Signal<Packet>) {
+        if let Signal::Item(unit) = signal {
+            self.0.put(unit);
+        }
+    }
+}
+
+struct ViewedSink(Arc<dyn Audience>);
+impl Sink<Counts> for ViewedSink {
+    fn budget(&self, _: &Counts) -> Option<Budget> {
+        None
+    }
+    fn take(&mut self, now: Moment, signal: Signal<Counts>) {
+        self.0.viewed(now, signal);
     }
 }

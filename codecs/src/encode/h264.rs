@@ -25,6 +25,28 @@ pub struct H264Config {
     pub bitrate: u32,
     /// At most so many pictures from one key picture to the next.
     pub gop: u32,
+    /// What a picture may cost.
+    pub preset: Preset,
+}
+
+/// How thoroughly x264 looks for what can be left out: at the same rate, time against quality.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// For what is coded once and seen by many.
+    #[default]
+    Veryfast,
+    /// For what is to be coded while somebody waits, on a machine that has other things to do.
+    Superfast,
+}
+
+impl Preset {
+    /// What x264 calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            Preset::Veryfast => "veryfast",
+            Preset::Superfast => "superfast",
+        }
+    }
 }
 
 /// Encodes I420 pictures to constrained baseline H.264, one access unit per picture at once, with its parameter sets
@@ -46,6 +68,7 @@ impl H264Encoder {
             fps,
             bitrate,
             gop,
+            preset,
         } = config;
         if width < 16 || height < 16 || width % 2 != 0 || height % 2 != 0 || fps == 0 {
             let got = format!("{width}×{height} at {fps} pictures a second");
@@ -69,7 +92,11 @@ impl H264Encoder {
         video.set_bit_rate(bitrate as usize);
         video.set_max_bit_rate(bitrate as usize);
         let mut options = Dictionary::new();
-        for (key, value) in [("preset", "veryfast"), ("tune", "zerolatency"), ("profile", "baseline")] {
+        for (key, value) in [
+            ("preset", preset.name()),
+            ("tune", "zerolatency"),
+            ("profile", "baseline"),
+        ] {
             options.set(key, value);
         }
         options.set("forced-idr", "1");
@@ -105,7 +132,7 @@ impl H264Encoder {
 
     /// Encodes one picture of the configured size. Errors: another size, planes too short, or the library's own.
     pub fn encode(&mut self, picture: &Picture<Planes>) -> Result<Packet, EncodeError> {
-        let mut input = self.frame_from_picture(picture)?;
+        let mut input = frame_from_picture(picture, (self.config.width, self.config.height))?;
         input.set_pts(Some(self.pictures));
         self.pictures += 1;
         if std::mem::take(&mut self.key_wanted) {
@@ -122,30 +149,33 @@ impl H264Encoder {
             missing: 0,
         })
     }
+}
 
-    fn frame_from_picture(&self, picture: &Picture<Planes>) -> Result<frame::Video, EncodeError> {
-        let (width, height) = (self.config.width, self.config.height);
-        if (picture.width, picture.height) != (width, height) {
-            let got = format!("{}×{}", picture.width, picture.height);
-            return Err(EncodeError::Size {
-                expected: format!("{width}×{height}"),
-                got,
-            });
-        }
-        let mut input = frame::Video::new(Pixel::YUV420P, width, height);
-        let Planes { y, u, v } = &picture.pixels;
-        for (index, plane) in [y, u, v].into_iter().enumerate() {
-            let halves = if index == 0 { 1 } else { 2 };
-            copy_plane(
-                plane,
-                &mut input,
-                index,
-                (width / halves) as usize,
-                (height / halves) as usize,
-            )?;
-        }
-        Ok(input)
+/// A picture of `width` × `height` copied into a frame of the library's. Errors: another size, planes too short.
+pub(crate) fn frame_from_picture(
+    picture: &Picture<Planes>,
+    (width, height): (u32, u32),
+) -> Result<frame::Video, EncodeError> {
+    if (picture.width, picture.height) != (width, height) {
+        let got = format!("{}×{}", picture.width, picture.height);
+        return Err(EncodeError::Size {
+            expected: format!("{width}×{height}"),
+            got,
+        });
     }
+    let mut input = frame::Video::new(Pixel::YUV420P, width, height);
+    let Planes { y, u, v } = &picture.pixels;
+    for (index, plane) in [y, u, v].into_iter().enumerate() {
+        let halves = if index == 0 { 1 } else { 2 };
+        copy_plane(
+            plane,
+            &mut input,
+            index,
+            (width / halves) as usize,
+            (height / halves) as usize,
+        )?;
+    }
+    Ok(input)
 }
 
 fn copy_plane(

@@ -5,7 +5,8 @@ mod opus;
 
 use thiserror::Error;
 
-pub use self::h264::{H264Config, H264Encoder};
+pub(crate) use self::h264::frame_from_picture;
+pub use self::h264::{H264Config, H264Encoder, Preset};
 pub use self::opus::{OpusConfig, OpusEncoder};
 
 /// Why something was not encoded.

@@ -11,6 +11,7 @@ use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
 use thiserror::Error;
 
+use super::references::{Distances, References};
 use super::{motion, nal};
 use crate::libav;
 
@@ -67,6 +68,7 @@ pub struct Decoder {
     waiting: bool,
     requested: Option<Moment>,
     pub(super) pending: VecDeque<(i64, Stamped<()>)>,
+    references: References,
     units: i64,
     last: Option<(MediaTime, Arc<[u8]>)>,
 }
@@ -103,6 +105,7 @@ impl Decoder {
             waiting: true,
             requested: None,
             pending,
+            references: References::default(),
             units: 0,
             last: None,
         })
@@ -149,6 +152,9 @@ impl Decoder {
         self.units += 1;
         if shows {
             self.pending.push_back((number, unit.with(())));
+            if nal::is_reference(&unit.item.payload) {
+                self.references.decode(number, unit.at);
+            }
         }
         let mut coded = Coded::copy(&unit.item.payload);
         coded.set_pts(Some(number));
@@ -182,7 +188,11 @@ impl Decoder {
             let Some(place) = self.pending.iter().position(|(number, _)| Some(*number) == frame.pts()) else {
                 continue;
             };
-            let Some(decoded) = self.decoded_from_frame(frame) else {
+            let distances = match self.pending.get(place) {
+                Some((number, envelope)) => self.references.show(*number, envelope.at),
+                None => Distances::default(),
+            };
+            let Some(decoded) = self.decoded_from_frame(frame, distances) else {
                 return Outcome::Damaged;
             };
             if let Some((_, envelope)) = self.pending.remove(place) {
@@ -193,11 +203,13 @@ impl Decoder {
         }
     }
 
-    fn decoded_from_frame(&self, frame: frame::Video) -> Option<Decoded> {
+    fn decoded_from_frame(&self, frame: frame::Video, distances: Distances) -> Option<Decoded> {
         let key = frame.is_key();
         let motion = frame
             .side_data(side_data::Type::MotionVectors)
-            .map_or_else(MotionField::default, |data| motion::field_from_side_data(data.data()));
+            .map_or_else(MotionField::default, |data| {
+                motion::field_from_side_data(data.data(), distances)
+            });
         let picture = libav::picture_from_frame(frame)?;
         let (long, short) = (picture.width.max(picture.height), picture.width.min(picture.height));
         let fits = long <= self.config.long_side && short <= self.config.short_side;
@@ -212,6 +224,7 @@ impl Decoder {
 
     fn forget(&mut self, out: &mut Outbox<Decoded>) {
         self.codec.flush();
+        self.references.forget();
         self.waiting = true;
         if !self.pending.is_empty() {
             out.lose(Lost::Undecodable, self.pending.len() as u32);

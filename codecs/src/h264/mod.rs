@@ -3,8 +3,9 @@
 mod decoder;
 mod motion;
 mod nal;
+mod references;
 #[cfg(test)]
 mod tests;
 
 pub use decoder::{Config, Decoder, OpenError};
-pub use nal::is_key;
+pub use nal::{is_key, is_predicted};

@@ -5,21 +5,26 @@ use std::mem::{offset_of, size_of};
 use ffmpeg_next::ffi::AVMotionVector;
 use hearsight_core::media::{Block, MotionField};
 
+use super::references::Distances;
+
 /// The most blocks kept of one picture: the 8×8 blocks of 3840×2160 predicted from one reference each. A picture with
 /// more keeps its first; the rest lie at its bottom.
-pub(crate) const MOST_BLOCKS: usize = 480 * 270;
+pub(super) const MOST_BLOCKS: usize = 480 * 270;
 
-/// Reads the side data of a frame: an array of `AVMotionVector`.
-pub(crate) fn field_from_side_data(data: &[u8]) -> MotionField {
+/// Reads the side data of a frame, an array of `AVMotionVector`, whose references lie so far away.
+pub(super) fn field_from_side_data(data: &[u8], distances: Distances) -> MotionField {
     let vectors = data.chunks_exact(size_of::<AVMotionVector>());
     MotionField {
-        blocks: vectors.take(MOST_BLOCKS).map(block_from_vector).collect(),
+        blocks: vectors
+            .take(MOST_BLOCKS)
+            .map(|vector| block_from_vector(vector, distances))
+            .collect(),
     }
 }
 
 /// One vector. libav names a block by its centre, and by the displacement towards the reference in `1 / motion_scale`
 /// pixels.
-fn block_from_vector(vector: &[u8]) -> Block {
+fn block_from_vector(vector: &[u8], distances: Distances) -> Block {
     let (width, height) = (
         vector[offset_of!(AVMotionVector, w)],
         vector[offset_of!(AVMotionVector, h)],
@@ -46,7 +51,11 @@ fn block_from_vector(vector: &[u8]) -> Block {
         y: centre_y.saturating_sub(i16::from(height / 2)),
         width,
         height,
-        reference: source.clamp(-128, 127) as i8,
+        reference: match source {
+            ..0 => -distances.past,
+            0 => 0,
+            1.. => distances.future,
+        },
         dx,
         dy,
     }
@@ -69,7 +78,7 @@ mod tests {
             let data: Vec<u8> = (0..random.usize(0..4000))
                 .map(|_| if random.bool() { 0 } else { random.u8(..) })
                 .collect();
-            let field = field_from_side_data(&data);
+            let field = field_from_side_data(&data, Distances::default());
             assert_eq!(field.blocks.len(), data.len() / size_of::<AVMotionVector>());
             assert!(
                 field
@@ -79,7 +88,10 @@ mod tests {
             );
         }
         let huge = vec![0; size_of::<AVMotionVector>() * (MOST_BLOCKS + 1)];
-        assert_eq!(field_from_side_data(&huge).blocks.len(), MOST_BLOCKS);
+        assert_eq!(
+            field_from_side_data(&huge, Distances::default()).blocks.len(),
+            MOST_BLOCKS
+        );
     }
 
     #[test]
@@ -92,7 +104,7 @@ mod tests {
         data[offset_of!(AVMotionVector, src_x)..][..2].copy_from_slice(&20i16.to_ne_bytes());
         data[offset_of!(AVMotionVector, src_y)..][..2].copy_from_slice(&9i16.to_ne_bytes());
         data[offset_of!(AVMotionVector, motion_x)..][..4].copy_from_slice(&400i32.to_ne_bytes());
-        let block = field_from_side_data(&data).blocks[0];
+        let block = field_from_side_data(&data, Distances::default()).blocks[0];
         assert_eq!((block.x, block.y, block.dx, block.dy), (16, 0, -4.0, 5.0));
     }
 }

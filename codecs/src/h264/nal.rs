@@ -29,9 +29,77 @@ pub(crate) fn has_picture(unit: &[u8]) -> bool {
     unit_types(unit).any(|kind| (1..=5).contains(&kind))
 }
 
+/// Whether any slice of this access unit (Annex B) is predicted from other pictures: where none is, there are no vectors.
+pub fn is_predicted(unit: &[u8]) -> bool {
+    slices(unit).any(|slice| !matches!(slice_type(slice), Some(2 | 4 | 7 | 9)))
+}
+
+/// Whether later units may refer to this one: `nal_ref_idc` (section 7.4.1) of its first slice.
+pub(crate) fn is_reference(unit: &[u8]) -> bool {
+    let slice = unit
+        .windows(4)
+        .find(|window| window[..3] == [0, 0, 1] && matches!(window[3] & 0x1f, 1 | 2 | 5));
+    slice.is_some_and(|slice| slice[3] & 0x60 != 0)
+}
+
+/// What follows the header byte of each slice in `unit` that says how it is coded.
+fn slices(unit: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts = unit.windows(4).enumerate();
+    starts
+        .filter(|(_, window)| window[..3] == [0, 0, 1] && matches!(window[3] & 0x1f, 1 | 2 | 5))
+        .filter_map(|(at, _)| unit.get(at + 4..))
+}
+
+/// `slice_type` (table 7-6) of a slice header, which it begins after the first macroblock's number. No emulation
+/// prevention byte lies before it: that takes two bytes of zeros, more than both numbers need in any picture.
+fn slice_type(header: &[u8]) -> Option<u32> {
+    let mut bits = header
+        .iter()
+        .take(16)
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    exp_golomb(&mut bits)?;
+    exp_golomb(&mut bits)
+}
+
+/// One number of section 9.1; none where the bits end, or it has more than 16.
+fn exp_golomb(bits: &mut impl Iterator<Item = u8>) -> Option<u32> {
+    let mut zeros = 0;
+    while bits.next()? == 0 {
+        zeros += 1;
+        if zeros > 16 {
+            return None;
+        }
+    }
+    let mut number = 1;
+    for _ in 0..zeros {
+        number = number << 1 | u32::from(bits.next()?);
+    }
+    Some(number - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_type_of_a_slice_is_read_behind_its_first_macroblock() {
+        // First macroblock 0 (`1`), then the type: 5 is `00110`, 7 is `0001000`, 0 is `1`, 2 is `011`.
+        for (bits, predicted) in [
+            (0b1001_1000, true),
+            (0b1000_1000, false),
+            (0b1100_0000, true),
+            (0b1011_0000, false),
+        ] {
+            assert_eq!(is_predicted(&[0, 0, 1, 0x41, bits, 0x80]), predicted, "{bits:b}");
+        }
+        assert!(!is_predicted(&[0, 0, 1, 0x67, 0xff]), "no slice");
+    }
+
+    #[test]
+    fn a_unit_is_a_reference_when_its_slices_are() {
+        assert!(is_reference(&[0, 0, 1, 0x09, 0xf0, 0, 0, 1, 0x41, 0x80]));
+        assert!(!is_reference(&[0, 0, 1, 0x67, 0xff, 0, 0, 1, 0x01, 0x80]));
+    }
 
     /// The same by the letter of Annex B: every place is looked at.
     fn by_the_letter(unit: &[u8]) -> Vec<u8> {

@@ -4,7 +4,7 @@ use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment};
 
 use super::{Config, Decoder, is_key};
-use crate::encode::{H264Config, H264Encoder};
+use crate::encode::{H264Config, H264Encoder, Preset};
 use crate::scenes::{picture, psnr, texture};
 
 const TICK: i64 = 33;
@@ -16,6 +16,7 @@ fn encoder(width: u32, height: u32) -> H264Encoder {
         fps: 30,
         bitrate: 2_000_000,
         gop: 300,
+        preset: Preset::default(),
     };
     H264Encoder::new(config).expect("libx264")
 }

@@ -5,3 +5,4 @@ mod listener;
 mod pocketsphinx;
 mod reading;
 mod speech;
+mod vlm;

@@ -50,6 +50,10 @@ impl<T: Flow + Clone> Source<T> {
     pub fn push(&self, now: Moment, signal: Signal<T>) {
         self.fan.push(now, self.epoch.number(), signal);
     }
+    /// Whether every reader has room for a signal: under a host where nothing is lost, it is pushed only then.
+    pub fn has_room(&self) -> bool {
+        self.fan.room() != Some(0)
+    }
     /// Which node this is.
     pub fn id(&self) -> NodeId {
         self.id
@@ -266,6 +270,24 @@ impl Graph {
         node.deliver(ended());
         Some(cost)
     }
+    /// Whether [`Graph::advance`] would do something.
+    pub fn can_advance(&self, id: NodeId, now: Moment) -> bool {
+        self.node(id)
+            .is_some_and(|node| node.has_room() && (node.holds() || node.due(now)))
+    }
+    /// [`Graph::step`] where nothing may be lost: passes on what is still held as far as every reader has room, and takes a
+    /// signal only when nothing is held any more. Answers whether it took one.
+    pub fn advance(&self, id: NodeId, now: Moment) -> bool {
+        let Some(mut node) = self.node(id) else { return false };
+        node.deliver_within_room(now);
+        if node.holds() || !node.has_room() {
+            return false;
+        }
+        let took = node.run(now).is_some();
+        self.slots[id.0].set_timer(node.timer());
+        node.deliver_within_room(now);
+        took
+    }
     /// Tells a node, and the meter, how long its slice took.
     pub fn took(&self, id: NodeId, cost: Span) {
         self.meter.slice(self.name(id), cost);
@@ -284,6 +306,10 @@ impl Graph {
     /// The host must then see to every node.
     pub fn flush(&self, why: Why) {
         self.epoch.bump(why);
+    }
+    /// Whether a node has taken its last signal and passed on all that came of it.
+    pub fn is_done(&self, id: NodeId) -> bool {
+        self.node(id).is_none_or(|node| node.ended() && !node.holds())
     }
     /// Whether the end has reached every sink.
     pub fn finished(&self) -> bool {

@@ -12,6 +12,7 @@ pub mod media;
 pub mod meter;
 pub mod network;
 mod node;
+pub mod pull;
 pub mod schedule;
 pub mod sim;
 mod sink;

@@ -183,6 +183,19 @@ impl<T: Flow> Link<T> {
     pub fn len(&self) -> usize {
         self.lock().items
     }
+    /// How many signals more can be pushed before one is lost, whatever waits how long: what a host under which nothing is
+    /// lost asks before it pushes.
+    pub fn room(&self) -> usize {
+        let queue = self.lock();
+        let units = match self.keep {
+            Keep::Latest => 1,
+            Keep::Every(most) => most.max(1),
+            // It bounds time, which stands still while such a host works: the pictures of half a second.
+            Keep::Recent(_) => 16,
+        };
+        // A gap may have joined others as a hole; it is bounded like an entry all the same.
+        units.saturating_sub(queue.items).min(MOST - queue.entries.len())
+    }
     /// What it keeps.
     pub fn keep(&self) -> Keep {
         self.keep

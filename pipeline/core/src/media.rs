@@ -123,7 +123,8 @@ pub struct Block {
     pub width: u8,
     /// Height.
     pub height: u8,
-    /// Which way the reference lies: negative in the past, positive in the future, in pictures where known.
+    /// Where the reference lies: negative in the past, positive in the future. How far, in lengths of the interval before
+    /// this picture: 1 is its neighbour.
     pub reference: i8,
     /// Horizontal displacement from the current picture to the reference, in pixels.
     pub dx: f32,

@@ -33,6 +33,15 @@ impl<T: Flow> Fan<T> {
     }
 }
 
+impl<T: Flow> Fan<T> {
+    /// How many signals every reader has room for; `None` when nobody reads.
+    pub(crate) fn room(&self) -> Option<usize> {
+        let link = self.link.get()?;
+        let others = self.others.get().and_then(|others| others.room());
+        Some(link.room().min(others.unwrap_or(usize::MAX)))
+    }
+}
+
 impl<T: Flow + Clone> Fan<T> {
     #[inline]
     pub(crate) fn push(&self, now: Moment, epoch: u32, signal: Signal<T>) {
@@ -59,6 +68,12 @@ pub(crate) trait Job: Send {
     fn timer(&self) -> Option<Moment>;
     fn run(&mut self, now: Moment) -> Option<Span>;
     fn deliver(&mut self, now: Moment);
+    /// As `deliver`, as far as every reader has room; the rest stays here, before anything newer.
+    fn deliver_within_room(&mut self, now: Moment);
+    /// Whether something was put out that is not delivered.
+    fn holds(&self) -> bool;
+    /// Whether every reader has room for a signal.
+    fn has_room(&self) -> bool;
     fn took(&mut self, cost: Span);
     fn kill(&mut self, now: Moment);
     fn ended(&self) -> bool;
@@ -149,36 +164,22 @@ where
     }
 
     fn deliver(&mut self, now: Moment) {
-        let Work {
-            name,
-            mark,
-            meter,
-            epoch,
-            upstream,
-        } = &self.work;
-        for (why, count) in self.out.losses.drain(..) {
-            meter.lost(name, why, count);
+        self.deliver_first(self.out.signals.len(), now);
+    }
+
+    fn deliver_within_room(&mut self, now: Moment) {
+        while self.holds() && self.has_room() {
+            let room = self.fan.room().unwrap_or(usize::MAX);
+            self.deliver_first(room.min(self.out.signals.len()), now);
         }
-        for request in self.out.requests.drain(..) {
-            upstream(request);
-        }
-        for mut signal in self.out.signals.drain(..) {
-            match &mut signal {
-                // The epoch moved on while the slice ran.
-                Signal::Item(_) if epoch.number() != self.epoch => {
-                    meter.lost(name, Lost::Refused, 1);
-                    continue;
-                }
-                Signal::Item(item) => {
-                    if let Some(mark) = mark {
-                        item.trail.stamp(*mark, now);
-                    }
-                }
-                Signal::Gap(gap) if gap.stage.is_empty() => gap.stage = name,
-                _ => {}
-            }
-            self.fan.push(now, self.epoch, signal);
-        }
+    }
+
+    fn holds(&self) -> bool {
+        !self.out.signals.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.fan.room() != Some(0)
     }
 
     fn took(&mut self, cost: Span) {
@@ -197,6 +198,45 @@ where
 
     fn ended(&self) -> bool {
         self.ended
+    }
+}
+
+impl<E: Engine> Node<E>
+where
+    E::Out: Flow + Clone,
+{
+    /// Passes on the oldest `count` signals that were put out.
+    fn deliver_first(&mut self, count: usize, now: Moment) {
+        let Work {
+            name,
+            mark,
+            meter,
+            epoch,
+            upstream,
+        } = &self.work;
+        for (why, count) in self.out.losses.drain(..) {
+            meter.lost(name, why, count);
+        }
+        for request in self.out.requests.drain(..) {
+            upstream(request);
+        }
+        for mut signal in self.out.signals.drain(..count) {
+            match &mut signal {
+                // The epoch moved on while the slice ran.
+                Signal::Item(_) if epoch.number() != self.epoch => {
+                    meter.lost(name, Lost::Refused, 1);
+                    continue;
+                }
+                Signal::Item(item) => {
+                    if let Some(mark) = mark {
+                        item.trail.stamp(*mark, now);
+                    }
+                }
+                Signal::Gap(gap) if gap.stage.is_empty() => gap.stage = name,
+                _ => {}
+            }
+            self.fan.push(now, self.epoch, signal);
+        }
     }
 }
 

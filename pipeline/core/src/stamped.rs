@@ -19,13 +19,17 @@ pub enum Mark {
     Recognised,
     /// The reader made text of it. Ends reading.
     Read,
+    /// Its moment on the screen came: shown as it is, or made into the one for that moment. Ends smoothing.
+    Smoothed,
+    /// It was coded anew for those who watch. Ends encoding.
+    Encoded,
     /// It was handed to the outlet: the end of what the server does.
     Sent,
 }
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 8] = [
+    pub const ALL: [Mark; 10] = [
         Mark::Captured,
         Mark::Arrived,
         Mark::Released,
@@ -33,6 +37,8 @@ impl Mark {
         Mark::Voiced,
         Mark::Recognised,
         Mark::Read,
+        Mark::Smoothed,
+        Mark::Encoded,
         Mark::Sent,
     ];
 
@@ -46,6 +52,8 @@ impl Mark {
             Mark::Voiced => "vad",
             Mark::Recognised => "recognise",
             Mark::Read => "read",
+            Mark::Smoothed => "smooth",
+            Mark::Encoded => "encode",
             Mark::Sent => "send",
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hearsight::demo::scene::Scene;
 use hearsight::send::{self, Heard, Publisher};
-use hearsight_codecs::encode::{H264Config, H264Encoder};
+use hearsight_codecs::encode::{H264Config, H264Encoder, Preset};
 use hearsight_core::media::{Codec, Packet};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -158,6 +158,7 @@ fn sizes() -> Vec<Vec<u8>> {
             fps: 30,
             bitrate: 1_000_000,
             gop: 30,
+            preset: Preset::default(),
         };
         let scene = Scene::new(width, height, Span::from_secs(4)).ok()?;
         let coded = H264Encoder::new(config)

@@ -20,7 +20,7 @@ use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_live::clock::Clock;
 
-/// An SDP offer, through reading and negotiation to the door, which is closed.
+/// An SDP offer of one who publishes, and of one who watches, through reading and negotiation to the door, which is closed.
 pub fn offer(bytes: &[u8]) {
     static INGEST: OnceLock<Ingest> = OnceLock::new();
     let ingest = INGEST.get_or_init(|| {
@@ -28,15 +28,21 @@ pub fn offer(bytes: &[u8]) {
         Ingest::start(config, Clock::new()).expect("ingest starts")
     });
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let closed = ingest.offer(text, |_, _| {
-        Err(Refusal::NotFound {
-            detail: "closed".into(),
-        })
-    });
-    let refused = closed.expect_err("the door is closed").to_string();
-    assert!(refused.len() < 1_024, "a refusal of {} bytes", refused.len());
+    let shut = || Refusal::NotFound {
+        detail: "closed".into(),
+    };
+    let both = [
+        ingest.offer(text, |_, _| Err(shut())),
+        ingest.watch(text, |_| Err(shut())),
+        ingest.watch(&text.replace("a=sendonly", "a=recvonly"), |_| Err(shut())),
+    ];
+    for closed in both {
+        let refused = closed.expect_err("the door is closed").to_string();
+        assert!(refused.len() < 1_024, "a refusal of {} bytes", refused.len());
+    }
     let stats = ingest.stats();
-    assert_eq!((stats.open, stats.connecting), (0, 0), "a refused offer keeps no place");
+    let taken = (stats.open, stats.connecting, stats.viewers);
+    assert_eq!(taken, (0, 0, 0), "a refused offer keeps no place");
 }
 
 /// What a client says of ICE after its offer.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use hearsight::demo::scene::Scene;
 use hearsight::demo::talk::{self, Talk};
 use hearsight::film::Reel;
-use hearsight_codecs::encode::{H264Config, H264Encoder, OpusConfig, OpusEncoder};
+use hearsight_codecs::encode::{H264Config, H264Encoder, OpusConfig, OpusEncoder, Preset};
 use hearsight_codecs::source::Pulled;
 use hearsight_core::media::Packet;
 use hearsight_core::stamped::Stamped;
@@ -67,6 +67,7 @@ impl Camera {
             fps: FPS,
             bitrate: BITRATE,
             gop: 10 * FPS,
+            preset: Preset::default(),
         })?;
         Ok(Camera {
             scene: Scene::new(width, height, SCENE)?,

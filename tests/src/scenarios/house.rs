@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use hearsight::budget::{self, JITTER_WAIT};
+use hearsight::view::{Counts, Hand, Style, Totals, Viewing};
+use hearsight::watch::{Asked, Screen, Seat};
 use hearsight::wiring::{self, Audience, Hearing, Reading, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
 use hearsight_core::media::{
-    self, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
+    self, Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
 };
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::network::{Network, carry};
@@ -18,6 +20,7 @@ use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::ocr::Chooser;
 use hearsight_models::scripted::{self, Schedule, Spoken};
 use hearsight_models::vad;
+use hearsight_shaders::interpolate::Rung;
 
 /// What a caller does and how they are connected.
 #[derive(Clone, Debug)]
@@ -28,6 +31,17 @@ pub(super) struct Caller {
     /// Pictures per second.
     pub fps: i64,
     pub talk: Vec<Spoken>,
+    /// Who watches, if anybody.
+    pub watched: Option<Watching>,
+}
+
+/// What a view costs that is watched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watching {
+    /// To make one picture.
+    pub make: Span,
+    /// To code one.
+    pub encode: Span,
 }
 
 /// What came of it, for one caller.
@@ -39,6 +53,8 @@ pub(super) struct Outcome {
     pub readings: Vec<usize>,
     pub gaps: Vec<Gap>,
     pub requests: Vec<Request>,
+    /// What the client was told last of the view.
+    pub counts: Option<Counts>,
 }
 
 /// Lines of text in every picture.
@@ -73,7 +89,7 @@ pub(super) fn run(seed: u64, workers: usize, callers: &[Caller]) -> (Vec<Step>, 
         .map(|(i, caller)| call(&mut sim, seed ^ (i as u64) << 32, caller))
         .collect();
     let trace = sim.run(Moment::MAX).to_vec();
-    let outcomes = ears.into_iter().enumerate().map(|(session, (ears, requests))| {
+    let outcomes = ears.into_iter().enumerate().map(|(session, (ears, requests, _seat))| {
         assert!(sim.graph(session).finished(), "session {session} did not end");
         let mut outcome = std::mem::take(&mut *ears.0.lock().unwrap());
         outcome.tally = sim.graph(session).meter().tally();
@@ -91,14 +107,22 @@ pub(super) fn worst_case(outlet: &str) -> Span {
         picture_cost: Span::ZERO,
         fps: 30,
         talk: vec![],
+        watched: Some(Watching {
+            make: Span::ZERO,
+            encode: Span::ZERO,
+        }),
     };
-    wiring::draw(&mut graph, rooms(0, &caller), Arc::new(Ears::default()));
+    wiring::draw(
+        &mut graph,
+        rooms(0, &caller, &Screen::default()),
+        Arc::new(Ears::default()),
+    );
     graph.worst_case(outlet).expect("promised")
 }
 
 type Requests = Arc<Mutex<Vec<Request>>>;
 
-fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests) {
+fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests, Option<Seat>) {
     let mut random = fastrand::Rng::with_seed(seed);
     let (ears, requests) = (Arc::new(Ears::default()), Requests::default());
     let upstream = requests.clone();
@@ -106,7 +130,10 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests) {
         Meter::default(),
         Arc::new(move |request| upstream.lock().unwrap().push(request)),
     );
-    let doors = wiring::draw(&mut graph, rooms(seed, caller), ears.clone());
+    let screen = Screen::default();
+    // Nobody takes what is shown: a viewer who falls behind is the screen's to bear.
+    let seat = caller.watched.and_then(|_| screen.sit(Asked::Session, Box::new(|| {})));
+    let doors = wiring::draw(&mut graph, rooms(seed, caller, &screen), ears.clone());
     let session = sim.adopt(graph);
     let (sound, sight) = (Arc::new(doors.sound), Arc::new(doors.sight));
     let mut last = Moment::ZERO;
@@ -127,7 +154,7 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests) {
             door.push(now, Signal::End)
         });
     }
-    (ears, requests)
+    (ears, requests, seat)
 }
 
 fn unit(millis: i64, packet: Packet) -> (Moment, Stamped<Packet>) {
@@ -157,13 +184,14 @@ fn sight_units(fps: i64) -> Vec<(Moment, Stamped<Packet>)> {
         .collect()
 }
 
-fn rooms(seed: u64, caller: &Caller) -> Rooms {
+fn rooms(seed: u64, caller: &Caller, screen: &Screen) -> Rooms {
     Rooms {
         opus: Box::new(FakeOpus),
         hearing: hearing(seed, &caller.talk),
         decode: Box::new(FakeH264 {
             cost: scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0),
             whole: false,
+            shown: 0,
         }),
         measure: Box::new(measure::Meter::default()),
         reading: Some(Reading {
@@ -175,6 +203,70 @@ fn rooms(seed: u64, caller: &Caller) -> Rooms {
                 scripted::cost(seed ^ 5, Span::from_millis(20), 0.0),
             )),
         }),
+        view: caller.watched.map(|costs| viewing(seed, costs, screen)),
+    }
+}
+
+/// The real view, on small pictures, at a modelled cost.
+fn viewing(seed: u64, costs: Watching, screen: &Screen) -> Viewing {
+    let style = Style {
+        times: 2,
+        max_fps: 60,
+        bitrate: 500_000,
+        best: Rung::Vectors,
+    };
+    let real = Viewing::new(style, Hand::Cpu, screen, &Totals::default());
+    let (mut make, mut encode) = (
+        scripted::cost(seed ^ 4, costs.make, 0.0),
+        scripted::cost(seed ^ 5, costs.encode, 0.0),
+    );
+    Viewing {
+        smooth: Box::new(Costly {
+            inner: real.smooth,
+            cost: Box::new(move |signal| match signal {
+                Signal::Item(unit) if unit.item.rung.is_some() => make(Span::ZERO),
+                _ => Span::ZERO,
+            }),
+        }),
+        encode: Box::new(Costly {
+            inner: real.encode,
+            cost: Box::new(move |signal| {
+                if matches!(signal, Signal::Item(_)) {
+                    encode(Span::ZERO)
+                } else {
+                    Span::ZERO
+                }
+            }),
+        }),
+        ..real
+    }
+}
+
+/// What a signal took to put out.
+type Priced<T> = Box<dyn FnMut(&Signal<T>) -> Span + Send>;
+
+/// An engine whose slices take what they put out.
+struct Costly<E: Engine> {
+    inner: E,
+    cost: Priced<E::Out>,
+}
+impl<E: Engine> Engine for Costly<E> {
+    type In = E::In;
+    type Out = E::Out;
+    fn run(&mut self, now: Moment, signal: Signal<E::In>, out: &mut Outbox<E::Out>) -> Result<Wake, Fault> {
+        let wake = self.inner.run(now, signal, out);
+        let cost = out.signals().iter().map(&mut self.cost).sum();
+        out.spend(cost);
+        wake
+    }
+    fn slice(&self) -> Span {
+        self.inner.slice()
+    }
+    fn delay(&self) -> Span {
+        self.inner.delay()
+    }
+    fn took(&mut self, cost: Span) {
+        self.inner.took(cost);
     }
 }
 
@@ -222,10 +314,49 @@ impl Stage for FakeOpus {
     }
 }
 
-/// A picture for every unit that can be decoded.
+/// A picture for every unit that can be decoded: stripes that move by two pixels from one to the next, and their vectors.
 struct FakeH264 {
     cost: scripted::Cost,
     whole: bool,
+    shown: usize,
+}
+impl FakeH264 {
+    fn picture(&mut self) -> Decoded {
+        let (width, height) = (64, 36);
+        self.shown += 1;
+        let stripe = |x: usize| 90 + 5 * (x % 16).abs_diff(8) as u8;
+        let row: Vec<u8> = (0..width).map(|x| stripe(x + 2 * self.shown)).collect();
+        let plane = |bytes: Vec<u8>| Plane {
+            bytes: Arc::new(bytes),
+            stride: width,
+        };
+        let (luma, grey) = (plane(row.repeat(height)), plane(vec![128; width * height]));
+        let pixels = Planes {
+            y: luma,
+            u: grey.clone(),
+            v: grey,
+        };
+        let blocks = (0..4).map(|column| Block {
+            x: 16 * column,
+            y: 0,
+            width: 16,
+            height: 36,
+            reference: -1,
+            dx: 2.0,
+            dy: 0.0,
+        });
+        Decoded {
+            picture: Picture {
+                width: width as u32,
+                height: height as u32,
+                pixels,
+            },
+            motion: MotionField {
+                blocks: blocks.collect(),
+            },
+            key: false,
+        }
+    }
 }
 impl Engine for FakeH264 {
     type In = Packet;
@@ -240,31 +371,9 @@ impl Engine for FakeH264 {
                     return Ok(Wake::OnSignal);
                 }
                 out.spend((self.cost)(Span::ZERO));
-                // Every 400 ms something changes: no cut, but something to read.
-                let luma = if item.at.micros() / 400_000 % 2 == 0 {
-                    120u8
-                } else {
-                    135
-                };
-                let plane = Plane {
-                    bytes: Arc::new(vec![luma; 64 * 36]),
-                    stride: 64,
-                };
-                let pixels = Planes {
-                    y: plane.clone(),
-                    u: plane.clone(),
-                    v: plane,
-                };
-                let picture = Picture {
-                    width: 64,
-                    height: 36,
-                    pixels,
-                };
-                out.put(item.with(Decoded {
-                    picture,
-                    motion: MotionField::default(),
-                    key: item.item.key,
-                }));
+                let decoded = self.picture();
+                let key = item.item.key;
+                out.put(item.with(Decoded { key, ..decoded }));
             }
             Signal::Gap(gap) => {
                 self.whole = false;
@@ -300,6 +409,11 @@ impl Audience for Ears {
     fn picture(&self, _: Moment, signal: Signal<PictureStats>) {
         if let Signal::Gap(gap) = signal {
             self.0.lock().unwrap().gaps.push(gap);
+        }
+    }
+    fn viewed(&self, _: Moment, signal: Signal<Counts>) {
+        if let Signal::Item(item) = signal {
+            self.0.lock().unwrap().counts = Some(item.item);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use hearsight::budget;
 use hearsight::listen::capture::{Capture, Format, Microphones, News, NoMicrophone};
 use hearsight::listen::ring::{Alarm, Ended, Tap};
+use hearsight::view::Counts;
 use hearsight::wiring::{self, Audience};
 use hearsight_codecs::measure::PictureStats;
 use hearsight_codecs::resample::To16k;
@@ -105,6 +106,7 @@ impl Audience for Ears {
             _ => {}
         }
     }
+    fn viewed(&self, _: Moment, _: Signal<Counts>) {}
     fn picture(&self, _: Moment, _: Signal<PictureStats>) {}
     fn reading(&self, _: Moment, _: Signal<Reading>) {}
 }

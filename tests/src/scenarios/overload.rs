@@ -16,6 +16,7 @@ fn crowd(seed: u64, count: usize, picture_cost: Span) -> Vec<Caller> {
             picture_cost,
             fps: 30,
             talk: talk(&mut random),
+            watched: None,
         })
         .collect()
 }

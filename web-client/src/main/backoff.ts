@@ -13,6 +13,21 @@ export interface BackoffLimits {
 /** Half a second first, ten at most, five minutes in all. */
 export const DEFAULT_BACKOFF: BackoffLimits = { first_ms: 500, cap_ms: 10_000, give_up_after_ms: 300_000 };
 
+/** Waits; a network that comes back (`early`) or the end of the session cuts it short. */
+export function waited(wait_ms: number, signal: AbortSignal, early: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      removeEventListener("online", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, wait_ms);
+    if (early) addEventListener("online", done);
+    signal.addEventListener("abort", done);
+  });
+}
+
 /** Decides the waits of one outage. Time and chance are brought by the caller. */
 export class Backoff {
   private attempts = 0;

@@ -10,6 +10,7 @@ export type Reason =
   | "device_lost"
   | "unauthorised"
   | "not_found"
+  | "not_published"
   | "refused"
   | "server_full"
   | "server_error"
@@ -49,7 +50,7 @@ export class HearsightError extends Error {
   }
 }
 
-const PASSING: ReadonlySet<Reason> = new Set<Reason>(["server_full", "server_error", "network_gone", "media_unreachable", "connection_lost"]);
+const PASSING: ReadonlySet<Reason> = new Set<Reason>(["not_published", "server_full", "server_error", "network_gone", "media_unreachable", "connection_lost"]);
 
 const SENTENCES: Readonly<Record<Reason, readonly [message: string, remedy: string]>> = {
   insecure_page: [
@@ -66,6 +67,7 @@ const SENTENCES: Readonly<Record<Reason, readonly [message: string, remedy: stri
   device_lost: ["A device was unplugged or switched off.", "Plug it in again or choose another one; the session goes on without it."],
   unauthorised: ["The server wants to know who you are.", "Give a valid token and start again."],
   not_found: ["There is no Hearsight server at this address.", "Check the address and start again."],
+  not_published: ["Nobody publishes this stream now.", "Start to publish it; it is looked for again on its own."],
   refused: ["The server refused the session.", "Check that server and page are of the same version."],
   server_full: ["The server is full.", "Wait a little and start again."],
   server_error: ["The server had a fault of its own.", "Try again; if it stays, look at the server's log."],
@@ -77,6 +79,11 @@ const SENTENCES: Readonly<Record<Reason, readonly [message: string, remedy: stri
   ],
   connection_lost: ["The connection to the server is lost.", "Check the network connection; it is tried again on its own."],
 };
+
+/** Whatever was thrown, as one of ours. */
+export function asHearsightError(error: unknown): HearsightError {
+  return error instanceof HearsightError ? error : new HearsightError("bad_answer", {}, { cause: error });
+}
 
 /** The error for a failure of `getUserMedia` (Media Capture and Streams, section 10.2). */
 export function errorFromCapture(cause: unknown): HearsightError {
@@ -113,6 +120,7 @@ export function retryAfterMs(header: string | null, now_ms: number): number | nu
 function reasonFromStatus(status: number): Reason {
   if (status === 401 || status === 403) return "unauthorised";
   if (status === 404) return "not_found";
+  if (status === 409) return "not_published";
   if (status === 503 || status === 429) return "server_full";
   return status >= 500 ? "server_error" : "refused";
 }

@@ -1,9 +1,11 @@
 /**
  * `@hearsight/client`: sends microphone and camera to a Hearsight server and hands back words, voice activity, picture
- * figures and the latency of every step. Knows no page; start at {@link Hearsight.connect}.
+ * figures and the latency of every step; watches a session's picture, too. Knows no page; start at
+ * {@link Hearsight.connect} and {@link Hearsight.watch}.
  */
 
 import { Session, type SessionOptions } from "./session.js";
+import { Viewer, type ViewerOptions } from "./viewer.js";
 
 /** The way in. */
 export const Hearsight = {
@@ -13,9 +15,17 @@ export const Hearsight = {
     await session.start();
     return session;
   },
+  /** Watches a stream. Resolves when its picture is on the way; throws a `HearsightError` when it cannot be watched. */
+  async watch(options: ViewerOptions): Promise<Viewer> {
+    const viewer = new Viewer(options);
+    await viewer.start();
+    return viewer;
+  },
 };
 
 export { Session, type SessionEvents, type SessionOptions, type State } from "./session.js";
+export { Viewer, type ViewerEvents, type ViewerOptions, type ViewName, type ViewState } from "./viewer.js";
+export type { ViewStats } from "./view_stats.js";
 export { afterPaint } from "./paint.js";
 export { caption, NO_CAPTIONS, SOUND_STAGES, textOf, type CaptionEvent, type CaptionLine, type Captions } from "./captions.js";
 export { DEFAULT_BACKOFF, type BackoffLimits } from "./backoff.js";

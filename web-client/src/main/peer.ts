@@ -32,6 +32,7 @@ const MAX_BUFFERED = 256 * 1024;
 /** An open connection that sends `stream`. */
 export class Peer {
   private resource: string | null = null;
+  private watched: string | null = null;
   private answer = "";
   private grace: ReturnType<typeof setTimeout> | undefined;
   private readonly life = new AbortController();
@@ -62,6 +63,7 @@ export class Peer {
       await gathered(connection);
       const session = await publish(endpoint, connection.localDescription?.sdp ?? "", signal);
       peer.resource = session.resource;
+      peer.watched = session.view;
       peer.answer = session.answer;
       const opened = peer.opened(signal);
       // Whoever fails first is reported; the other must not count as unhandled.
@@ -77,6 +79,11 @@ export class Peer {
       peer.close();
       throw error;
     }
+  }
+
+  /** Where it is watched, as the server says. */
+  get view(): string | null {
+    return this.watched;
   }
 
   /** Sends a text; false when the channel is closed or not being drained. */
@@ -227,7 +234,8 @@ function addTracks(connection: RTCPeerConnection, stream: MediaStream): void {
   }
 }
 
-function gathered(connection: RTCPeerConnection): Promise<void> {
+/** Waits until all candidates are known, but not for long. */
+export function gathered(connection: RTCPeerConnection): Promise<void> {
   if (connection.iceGatheringState === "complete") return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, GATHER_WITHIN_MS);

@@ -1,10 +1,10 @@
 /** A session as its user sees it: devices, connection, reconnection and events. */
 
-import { Backoff, DEFAULT_BACKOFF, type BackoffLimits } from "./backoff.js";
+import { Backoff, DEFAULT_BACKOFF, waited, type BackoffLimits } from "./backoff.js";
 import { now_us, type ClockEstimate } from "./clock.js";
 import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
-import { HearsightError } from "./errors.js";
+import { asHearsightError, HearsightError } from "./errors.js";
 import type { Latency } from "./latency.js";
 import { capture, DEFAULT_VIDEO, type MediaChoice, type VideoAim } from "./media.js";
 import { afterPaint } from "./paint.js";
@@ -21,6 +21,7 @@ import type {
   SessionMessage,
   SpeechMessage,
   ToClient,
+  ViewMessage,
   WordsMessage,
 } from "./wire.js";
 
@@ -56,6 +57,8 @@ export interface SessionEvents {
   readonly picture: PictureMessage;
   /** What the picture says, at once when it changes and once a second while there is text to see. */
   readonly reading: ReadingMessage;
+  /** How the pictures of the smooth view came about, once a second while it is watched. */
+  readonly view: ViewMessage;
   /** The whole account of an event that `shown` was called for. */
   readonly latency: Latency;
   readonly lost: LostMessage;
@@ -100,6 +103,10 @@ export class Session extends Emitter<SessionEvents> {
   /** What is being sent, for a preview. Null unless the devices are open. */
   get stream(): MediaStream | null {
     return this.media;
+  }
+  /** Where this connection's picture is watched (see {@link Viewer}), once live; another after each reconnection. */
+  get view(): string | null {
+    return this.peer?.view ?? null;
   }
   /** The server's clock against ours (microseconds), once known. */
   get clock(): ClockEstimate | null {
@@ -245,6 +252,9 @@ export class Session extends Emitter<SessionEvents> {
       case "reading":
         this.emit("reading", message);
         break;
+      case "view":
+        this.emit("view", message);
+        break;
       case "lost":
         this.emit("lost", message);
         break;
@@ -328,23 +338,4 @@ export class Session extends Emitter<SessionEvents> {
     this.current = state;
     this.emit("state", state);
   }
-}
-
-function asHearsightError(error: unknown): HearsightError {
-  return error instanceof HearsightError ? error : new HearsightError("bad_answer", {}, { cause: error });
-}
-
-/** Waits; a network that comes back (`early`) or the end of the session cuts it short. */
-function waited(wait_ms: number, signal: AbortSignal, early: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      removeEventListener("online", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, wait_ms);
-    if (early) addEventListener("online", done);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -1,7 +1,10 @@
-/** The client's half of WHIP (RFC 9725): one POST with a whole offer, a PATCH to restart ICE, one DELETE at the end. */
+/**
+ * The client's half of WHIP (RFC 9725), and of WHEP, which is the same to watch (draft-ietf-wish-whep): one POST with a whole
+ * offer, a PATCH to restart ICE, one DELETE at the end.
+ */
 
 import { errorFromResponse, HearsightError } from "./errors.js";
-import { iceServersFromLink } from "./links.js";
+import { iceServersFromLink, previewFromLink } from "./links.js";
 
 /** Where to publish. */
 export interface Endpoint {
@@ -13,11 +16,16 @@ export interface Endpoint {
   readonly token?: string;
 }
 
+/** An address of a server, and what it asks for. */
+export type Guarded = Pick<Endpoint, "url" | "token">;
+
 /** A session that the server has made. */
 export interface WhipSession {
   readonly answer: string;
   /** Its address: DELETE ends it. Null when the server named none. */
   readonly resource: string | null;
+  /** Where it is watched. Null when the server does not say, or names another server. */
+  readonly view: string | null;
 }
 
 /** A server that takes longer to answer is as good as gone. */
@@ -27,9 +35,14 @@ const OPTIONS_WITHIN_MS = 2_000;
 /** Longer than any answer: ours are a few kilobytes. */
 const MAX_ANSWER = 256 * 1024;
 
-/** Sends the offer and returns the answer. Throws a `HearsightError` with the server's own remedy. */
-export async function publish(endpoint: Endpoint, offer: string, signal: AbortSignal): Promise<WhipSession> {
-  const url = endpointUrl(endpoint);
+/** Sends the offer of one who publishes and returns the answer. Throws a `HearsightError` with the server's own remedy. */
+export function publish(endpoint: Endpoint, offer: string, signal: AbortSignal): Promise<WhipSession> {
+  return exchange({ ...endpoint, url: endpointUrl(endpoint).href }, offer, signal);
+}
+
+/** Sends an offer to the address `url` and returns the answer. Throws a `HearsightError` with the server's own remedy. */
+export async function exchange(endpoint: Guarded, offer: string, signal: AbortSignal): Promise<WhipSession> {
+  const { url } = endpoint;
   let response: Response;
   let body: string;
   try {
@@ -51,13 +64,20 @@ export async function publish(endpoint: Endpoint, offer: string, signal: AbortSi
     if (resource !== null) end(endpoint, resource);
     throw new HearsightError("bad_answer", {}, { status: response.status });
   }
-  return { answer: body, resource };
+  const preview = previewFromLink(response.headers.get("Link"));
+  const view = preview === null ? null : new URL(preview, response.url);
+  return { answer: body, resource, view: view !== null && view.origin === new URL(url).origin ? view.href : null };
 }
 
 /** The STUN and TURN servers that the server tells of (RFC 9725 section 4.6); null when it does not answer. */
-export async function iceServers(endpoint: Endpoint, signal: AbortSignal): Promise<RTCIceServer[] | null> {
+export function iceServers(endpoint: Endpoint, signal: AbortSignal): Promise<RTCIceServer[] | null> {
+  return iceServersAt({ ...endpoint, url: endpointUrl(endpoint).href }, signal);
+}
+
+/** The same of an endpoint whose address is known. */
+export async function iceServersAt(endpoint: Guarded, signal: AbortSignal): Promise<RTCIceServer[] | null> {
   try {
-    const response = await fetch(endpointUrl(endpoint), {
+    const response = await fetch(endpoint.url, {
       method: "OPTIONS",
       headers: authorization(endpoint),
       signal: AbortSignal.any([signal, AbortSignal.timeout(OPTIONS_WITHIN_MS)]),
@@ -89,7 +109,7 @@ export async function restart(endpoint: Endpoint, resource: string, fragment: st
 }
 
 /** Ends the session at the server. It may outlive the page; a server that does not hear it notices by itself. */
-export function end(endpoint: Endpoint, resource: string): void {
+export function end(endpoint: Guarded, resource: string): void {
   // The token belongs to the endpoint's origin and goes nowhere else.
   if (new URL(resource).origin !== new URL(endpoint.url).origin) return;
   fetch(resource, { method: "DELETE", headers: authorization(endpoint), keepalive: true }).catch(() => undefined);
@@ -99,6 +119,6 @@ function endpointUrl(endpoint: Endpoint): URL {
   return new URL(`/whip/${encodeURIComponent(endpoint.stream)}`, endpoint.url);
 }
 
-function authorization(endpoint: Endpoint): Record<string, string> {
+function authorization(endpoint: Guarded): Record<string, string> {
   return endpoint.token === undefined ? {} : { Authorization: `Bearer ${endpoint.token}` };
 }

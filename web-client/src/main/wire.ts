@@ -74,6 +74,24 @@ export interface ReadingMessage {
   /** In reading order. */
   readonly lines: readonly ReadLine[];
 }
+/** How pictures between others are made, the best first. */
+export type Rung = "full" | "vectors" | "blend" | "hold";
+/**
+ * How the pictures of the smooth view came about since it was first watched, once a second: shown as they were received,
+ * made between two, extrapolated from the last, and the last one held. `rung` is the best way that the machine has time
+ * for, `reason` why it is not `full`, where it is the machine. The rates are pictures per second.
+ */
+export interface ViewMessage {
+  readonly type: "view";
+  readonly received: number;
+  readonly made: number;
+  readonly extrapolated: number;
+  readonly held: number;
+  readonly rung: Rung;
+  readonly fps_in: number;
+  readonly fps_out: number;
+  readonly reason: "no-gpu" | "overload" | null;
+}
 /** One step of the way; `us` is null where it cannot be known. */
 export interface Segment {
   readonly name: string;
@@ -124,6 +142,7 @@ export type ToClient =
   | WordsMessage
   | PictureMessage
   | ReadingMessage
+  | ViewMessage
   | LatencyMessage
   | LostMessage
   | ClockMessage
@@ -184,10 +203,11 @@ class Fields {
     if (typeof value !== "boolean") throw new Malformed(`${name} is not true or false`);
     return value;
   }
-  why(name: string): FlushWhy {
-    const value = this.from[name];
-    if (value !== "seek" && value !== "barge_in") throw new Malformed(`${name} is neither seek nor barge_in`);
-    return value;
+  /** One of the words that the schema knows. */
+  one<W extends string>(name: string, words: readonly W[]): W {
+    const found = words.find((word) => word === this.from[name]);
+    if (found === undefined) throw new Malformed(`${name} is none of ${words.join(", ")}`);
+    return found;
   }
   /** The value that `take` finds, or null where the field is null or absent. */
   maybe<T>(name: string, take: (fields: Fields, name: string) => T): T | null {
@@ -236,6 +256,10 @@ function parse<M>(text: unknown, readers: ReadonlyMap<string, (fields: Fields) =
 function malformed(detail: string): { ok: false; why: "malformed"; detail: string } {
   return { ok: false, why: "malformed", detail };
 }
+
+const WHYS = ["seek", "barge_in"] as const;
+const RUNGS = ["full", "vectors", "blend", "hold"] as const;
+const REASONS = ["no-gpu", "overload"] as const;
 
 const number = (f: Fields, name: string): number => f.number(name);
 const integer = (f: Fields, name: string): number => f.integer(name);
@@ -286,6 +310,18 @@ const reading = (f: Fields): ToClient => ({
   lines: f.list("lines", (line) => ({ text: line.text("text"), region: line.corners("region"), certainty: line.number("certainty") })),
 });
 
+const view = (f: Fields): ToClient => ({
+  type: "view",
+  received: f.count("received"),
+  made: f.count("made"),
+  extrapolated: f.count("extrapolated"),
+  held: f.count("held"),
+  rung: f.one("rung", RUNGS),
+  fps_in: f.number("fps_in"),
+  fps_out: f.number("fps_out"),
+  reason: f.maybe("reason", (fields, name) => fields.one(name, REASONS)),
+});
+
 const latency = (f: Fields): ToClient => ({
   type: "latency",
   of: f.count("of"),
@@ -322,10 +358,11 @@ const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<str
   ["words.final", words("words.final")],
   ["picture.stats", picture],
   ["reading", reading],
+  ["view", view],
   ["latency", latency],
   ["lost", lost],
   ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us"), t1_us: f.integer("t1_us") })],
-  ["flushed", (f) => ({ type: "flushed", why: f.why("why"), at_us: f.integer("at_us") })],
+  ["flushed", (f) => ({ type: "flushed", why: f.one("why", WHYS), at_us: f.integer("at_us") })],
   ["error", (f) => ({ type: "error", code: f.text("code"), message: f.text("message") })],
 ]);
 
@@ -333,5 +370,5 @@ const TO_SERVER: ReadonlyMap<string, (fields: Fields) => ToServer> = new Map<str
   ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us") })],
   ["clock.offset", (f) => ({ type: "clock.offset", offset_us: f.integer("offset_us"), error_us: f.count("error_us") })],
   ["shown", (f) => ({ type: "shown", id: f.count("id"), received_us: f.integer("received_us"), shown_us: f.integer("shown_us") })],
-  ["flush", (f) => ({ type: "flush", why: f.why("why") })],
+  ["flush", (f) => ({ type: "flush", why: f.one("why", WHYS) })],
 ]);

@@ -5,12 +5,14 @@ import { CaptionsView } from "../../src/main/page/captions_view.js";
 import { DevicesView } from "../../src/main/page/devices_view.js";
 import { part } from "../../src/main/page/dom.js";
 import { FiguresView } from "../../src/main/page/figures_view.js";
+import { SmoothView } from "../../src/main/page/smooth_view.js";
 import { WaterfallView } from "../../src/main/page/waterfall_view.js";
 
 const captionsView = new CaptionsView();
 const waterfall = new WaterfallView();
 const figures = new FiguresView();
 new DevicesView(() => undefined);
+new SmoothView();
 let captions = NO_CAPTIONS;
 
 function spoken(text: string, from_us: number, stable: number): Word[] {
@@ -59,6 +61,14 @@ function drive(): void {
   figures.sent({
     video_kbps: 2412, audio_kbps: 38, available_kbps: 3100, fps: 30, width: 1280, height: 720, limited_by: "none", round_trip_ms: 1.8, loss: 0.002,
   });
+  part("smooth-switch").setAttribute("aria-checked", "true");
+  part("smooth-switch").textContent = "On";
+  part("smooth-switch", HTMLButtonElement).disabled = false;
+  part("smooth-body").hidden = false;
+  part("smooth-note").textContent = "Without a graphics processor this server can't keep up: showing pictures made from motion vectors alone.";
+  for (const [id, text] of [["view-received-rate", "30 fps · 1280 × 720"], ["view-smooth-rate", "60 fps · 1280 × 720"], ["made-rates", "30 → 60 fps"], ["made-received", "1,432"], ["made-made", "1,398"], ["made-extrapolated", "11"], ["made-held", "23"]] as const) {
+    part(id).textContent = text;
+  }
   part("state").dataset["state"] = "live";
   part("state").textContent = "Live";
   part("speaking").dataset["speaking"] = "true";

@@ -8,11 +8,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::Uri;
+use hearsight_shaders::interpolate::Rung;
 
 use super::settings::Settings;
 use super::{
     Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Events, Ice, IceLogin, Limits, Listen, Log, LogFormat,
-    Microphone, Operate, Reader, Recognise, Seeing, Strangers, Webhook,
+    MadeOn, Microphone, Models, Operate, Reader, Recognise, Seeing, Strangers, View, Webhook,
 };
 
 const NOT_AN_ADDRESS: &str = "it is not an address with a port";
@@ -34,8 +35,10 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
     let talk = checked
         .path("demo.talk")?
         .unwrap_or_else(|| assets.deps.join("talk/talk.wav"));
+    let listen = listen(&checked, variables)?;
     Ok(Config {
-        listen: listen(&checked, variables)?,
+        models: models(&checked, &listen)?,
+        listen,
         limits: limits(&checked)?,
         access: access(&checked)?,
         ice: ice(&checked)?,
@@ -45,6 +48,7 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         engine: Engine {
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
         },
+        view: view(&checked)?,
         log: log(&checked)?,
         microphone: Microphone {
             device: checked.text("microphone.device")?.to_owned(),
@@ -131,6 +135,9 @@ fn limits(checked: &Checked<'_>) -> Result<Limits, ConfigError> {
         sessions: checked.integer("limits.sessions", 1..=1000)?,
         sessions_per_user: some("limits.sessions_per_user", 1000)?,
         sessions_per_address: some("limits.sessions_per_address", 1000)?,
+        viewers: checked.integer("limits.viewers", 1..=1000)?,
+        viewers_per_user: some("limits.viewers_per_user", 1000)?,
+        viewers_per_address: some("limits.viewers_per_address", 1000)?,
         offers_per_minute: some("limits.offers_per_minute", 100_000)?,
         connections_per_address: some("limits.connections_per_address", 10_000)?,
         connect: Duration::from_secs(checked.integer("limits.connect_s", 1..=120)? as u64),
@@ -274,6 +281,33 @@ fn seeing(checked: &Checked<'_>) -> Result<Seeing, ConfigError> {
     })
 }
 
+fn view(checked: &Checked<'_>) -> Result<Option<View>, ConfigError> {
+    let best = match checked.text("view.quality")? {
+        "full" => Rung::Full,
+        "vectors" => Rung::Vectors,
+        "blend" => Rung::Blend,
+        "hold" => Rung::Hold,
+        _ => {
+            let remedy = "write full, vectors, blend or hold";
+            return Err(checked.refusal("view.quality", "there is no such way", remedy));
+        }
+    };
+    let device = match checked.text("view.device")? {
+        "auto" => MadeOn::Best,
+        "cpu" => MadeOn::Cpu,
+        "gpu" => MadeOn::Gpu,
+        _ => return Err(checked.refusal("view.device", "there is no such device", "write auto, cpu or gpu")),
+    };
+    let view = View {
+        times: checked.integer("view.rate", 1..=4)? as u32,
+        max_fps: checked.integer("view.max_fps", 10..=120)? as u32,
+        bitrate: checked.integer("view.bitrate", 150..=50_000)? as u32 * 1_000,
+        best,
+        device,
+    };
+    Ok(checked.truth("view.enabled").then_some(view))
+}
+
 fn log(checked: &Checked<'_>) -> Result<Log, ConfigError> {
     let level = match checked.text("log.level")? {
         "error" => tracing::Level::ERROR,
@@ -323,15 +357,7 @@ fn webhook(checked: &Checked<'_>) -> Result<Option<Webhook>, ConfigError> {
         return Err(checked.refusal("webhook.events", "there is no such event", &remedy));
     }
     let Some(url) = url else { return Ok(None) };
-    let here = match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_matches(['[', ']'])
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback()),
-        None => false,
-    };
-    if !(url.scheme() == "https" || url.scheme() == "http" && here) {
+    if !is_safe(&url) {
         let problem = "events hold what people do, and would cross the network for all to read";
         return Err(checked.refusal("webhook.url", problem, "use https, or http on a loopback address"));
     }
@@ -340,6 +366,48 @@ fn webhook(checked: &Checked<'_>) -> Result<Option<Webhook>, ConfigError> {
         return Err(checked.refusal("webhook.secret", problem, "name the file that holds it"));
     };
     Ok(Some(Webhook { url, secret, events }))
+}
+
+fn models(checked: &Checked<'_>, listen: &Listen) -> Result<Models, ConfigError> {
+    const REMEDY: &str = "write an address such as \"https://huggingface.co\"";
+    let hub: Option<reqwest::Url> = checked.parsed("models.hub", "it is not a URL", REMEDY)?;
+    let Some(mut hub) = hub else {
+        return Err(checked.refusal("models.hub", "no hub is named", REMEDY));
+    };
+    if !is_safe(&hub) {
+        let problem = "on its way a model could be exchanged for another";
+        return Err(checked.refusal("models.hub", problem, "use https, or http on a loopback address"));
+    }
+    if hub.query().is_some() || hub.fragment().is_some() || !hub.username().is_empty() || hub.password().is_some() {
+        let problem = "it holds more than a host and a path";
+        return Err(checked.refusal(
+            "models.hub",
+            problem,
+            "put a token into the file that models.token_file names",
+        ));
+    }
+    let path = hub.path().trim_end_matches('/').to_owned();
+    hub.set_path(&path);
+    Ok(Models {
+        folder: checked
+            .path("models.folder")?
+            .unwrap_or_else(|| listen.state.join("models")),
+        hub,
+        token: checked.file("models.token_file", "name the file that holds it, or leave it empty")?,
+    })
+}
+
+/// Whether what is sent there can't be read or changed on its way: `https`, or `http` that stays on this machine.
+fn is_safe(url: &reqwest::Url) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)
+}
+
+/// Whether the address is of this machine.
+pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_matches(['[', ']']).parse();
+        host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
+    })
 }
 
 struct Checked<'a>(&'a Settings);

@@ -38,7 +38,9 @@ pub(super) fn program(keys: &[Key]) -> clap::Command {
         )
         .subcommand(listen(&flags))
         .subcommand(publish(&flags))
+        .subcommand(smooth())
         .subcommand(check(&flags))
+        .subcommand(models(&flags))
         .subcommand(
             clap::Command::new("config")
                 .about("Print the settings in force, as TOML")
@@ -71,6 +73,12 @@ fn publish(flags: &[Arg]) -> clap::Command {
         .args(flags.iter().filter(has))
 }
 
+fn smooth() -> clap::Command {
+    clap::Command::new("smooth")
+        .about("Make a film with more pictures a second, along the motion vectors of its own")
+        .args(crate::smooth::options::arguments())
+}
+
 fn check(flags: &[Arg]) -> clap::Command {
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
     clap::Command::new("check")
@@ -79,16 +87,60 @@ fn check(flags: &[Arg]) -> clap::Command {
         .args(flags)
 }
 
+/// It is no server either: it has the settings of the models, of the folder they lie in by default, and of the log.
+fn models(flags: &[Arg]) -> clap::Command {
+    let has = |flag: &&Arg| {
+        let id = flag.get_id().as_str();
+        ["config", "listen.state"].contains(&id) || id.starts_with("models.") || id.starts_with("log.")
+    };
+    let flags: Vec<_> = flags.iter().filter(has).cloned().collect();
+    let named = Arg::new("models").value_name("MODEL").action(ArgAction::Append);
+    let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
+    clap::Command::new("models")
+        .about("List the models that can be pulled from a hub, pull them, verify them")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            clap::Command::new("list")
+                .about("Tell which models there are, what they are for, and which of them are here")
+                .arg(json.help("Print one JSON document"))
+                .args(flags.clone()),
+        )
+        .subcommand(
+            clap::Command::new("pull")
+                .about("Fetch models; what was begun is gone on with, and nothing counts before its digest is right")
+                .arg(
+                    named
+                        .clone()
+                        .required(true)
+                        .help("Which, as `hearsight models list` names them"),
+                )
+                .args(flags.clone()),
+        )
+        .subcommand(
+            clap::Command::new("verify")
+                .about("Hold the files of models against the digests that were locked when they came")
+                .arg(named.help("Which [default: all that are here]"))
+                .args(flags),
+        )
+}
+
 fn token() -> clap::Command {
     let streams = Arg::new("streams")
         .long("streams")
         .value_name("NAME,…")
         .value_delimiter(',')
-        .help("What it may publish, such as me,lab-* [default: every stream]");
+        .help("What it may publish and watch, such as me,lab-* [default: every stream]");
+    let watch = Arg::new("watch")
+        .long("watch")
+        .value_name("NAME,…")
+        .value_delimiter(',')
+        .help("What it may only watch, such as news,lab-*");
     clap::Command::new("token")
         .about("Make a bearer token, and its entry for the file that access.tokens names")
         .arg(Arg::new("user").required(true).help("Whose token"))
         .arg(streams)
+        .arg(watch)
 }
 
 /// The flag of a key.

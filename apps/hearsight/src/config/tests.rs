@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use hearsight_shaders::interpolate::Rung;
+
 use super::settings::{DEFAULTS, keys};
 use super::*;
 
@@ -59,6 +61,9 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("limits.sessions", "3".into()),
         ("limits.sessions_per_user", "2".into()),
         ("limits.sessions_per_address", "1".into()),
+        ("limits.viewers", "7".into()),
+        ("limits.viewers_per_user", "6".into()),
+        ("limits.viewers_per_address", "0".into()),
         ("limits.offers_per_minute", "0".into()),
         ("limits.connections_per_address", "9".into()),
         ("limits.connect_s", "5".into()),
@@ -74,12 +79,21 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("assets.silero", text("b.onnx")),
         ("assets.ocr", text("e")),
         ("assets.pocketsphinx", text("c")),
+        ("models.folder", text("weights")),
+        ("models.hub", text("https://hub.example")),
+        ("models.token_file", text(pem)),
         ("recognise.workers", "7".into()),
         ("recognise.warm", "2".into()),
         ("seeing.reader", "false".into()),
         ("seeing.threads", "3".into()),
         ("seeing.per_second", "4".into()),
         ("engine.threads", "2".into()),
+        ("view.enabled", "true".into()),
+        ("view.rate", "3".into()),
+        ("view.max_fps", "90".into()),
+        ("view.bitrate", "900".into()),
+        ("view.quality", text("blend")),
+        ("view.device", text("cpu")),
         ("log.level", text("debug")),
         ("log.format", text("json")),
         ("log.tape", text("t.tape")),
@@ -174,6 +188,14 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.recognise == Recognise { workers: 7, warm: 2 },
         by_file.assets.ocr == Path::new("e") && by_file.seeing.reader.is_none(),
         by_file.engine != defaults.engine,
+        by_file.view
+            == Some(View {
+                times: 3,
+                max_fps: 90,
+                bitrate: 900_000,
+                best: Rung::Blend,
+                device: MadeOn::Cpu,
+            }),
         by_file.log
             == Log {
                 level: tracing::Level::DEBUG,
@@ -196,7 +218,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 23]);
+    assert_eq!(differences, [true; 24]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use hearsight_codecs::encode::{H264Config, H264Encoder, OpusConfig, OpusEncoder};
+use hearsight_codecs::encode::{H264Config, H264Encoder, OpusConfig, OpusEncoder, Preset};
 use hearsight_codecs::source::{Frame, Pulled};
 use hearsight_core::media::{Packet, Pcm, Picture, Planes};
 use hearsight_core::stamped::Stamped;
@@ -147,6 +147,7 @@ impl PictureStrand {
                 fps: self.coding.fps,
                 bitrate: self.coding.bitrate,
                 gop: KEYFRAME_EVERY * self.coding.fps,
+                preset: Preset::default(),
             })?,
         };
         let now = self.clock.now();

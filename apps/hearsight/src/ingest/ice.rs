@@ -7,7 +7,7 @@ use str0m::{Candidate, IceCreds, Rtc};
 use thiserror::Error;
 
 use super::fragment::{Credentials, Fragment};
-use super::sdp;
+use super::sdp::{self, Way};
 
 /// Earlier user names of a client that are remembered, so that a request that arrives late is not taken for a new restart.
 const MAX_EARLIER: usize = 16;
@@ -143,9 +143,14 @@ impl Generation {
 
 /// Restarts ICE: new credentials on both sides, candidate pairs made anew, DTLS and everything above it going on. When it
 /// fails, the old generation is in force again.
-pub(super) fn restart(rtc: &mut Rtc, offer: &str, old: Option<&Credentials>, new: &Credentials) -> Option<IceCreds> {
+pub(super) fn restart(
+    rtc: &mut Rtc,
+    (offer, way): (&str, Way),
+    old: Option<&Credentials>,
+    new: &Credentials,
+) -> Option<IceCreds> {
     let before = rtc.direct_api().local_ice_credentials();
-    let answered = sdp::read_offer(&new.in_offer(offer)).ok().and_then(|offer| {
+    let answered = sdp::read_offer(&new.in_offer(offer), way).ok().and_then(|offer| {
         let accept = AssertUnwindSafe(|| rtc.sdp_api().accept_offer(offer).is_ok());
         catch_unwind(accept).ok().filter(|accepted| *accepted)
     });

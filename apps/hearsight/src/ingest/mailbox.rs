@@ -112,6 +112,10 @@ impl Mailbox {
             hub,
         })
     }
+    /// Asks the ingest thread to look after the session.
+    pub(super) fn ring(&self) {
+        self.post(|_| {});
+    }
     /// Asks the ingest thread to end the session.
     pub(super) fn dismiss(&self) {
         self.post(|waiting| waiting.dismissed = true);

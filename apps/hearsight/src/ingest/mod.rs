@@ -1,18 +1,22 @@
-//! The WebRTC side of the house: browsers' packets come in as whole, stamped units, and messages go both ways.
+//! The WebRTC side of the house: browsers' packets come in as whole, stamped units, messages go both ways, and units of a
+//! [`Screen`] go out to viewers.
 //!
 //! Knows `str0m`, one UDP socket and one thread, `ingest`, that owns the socket and every session. Must not know HTTP,
-//! codecs or what becomes of the units. Start at [`Ingest::start`] and [`Ingest::offer`]; the pure part is [`timeline`].
+//! codecs or what becomes of the units. Start at [`Ingest::start`], [`Ingest::offer`] and [`Ingest::watch`]; the pure part
+//! is [`timeline`].
 
 mod addresses;
 mod fragment;
 mod ice;
 mod mailbox;
+mod publisher;
 mod reactor;
 mod routes;
 mod sdp;
 mod session;
 mod stats;
 pub mod timeline;
+mod viewer;
 
 use std::fmt;
 use std::io;
@@ -39,8 +43,14 @@ pub use stats::{SessionStats, Stats};
 
 use ice::{Generation, Meaning};
 use mailbox::{Hub, Mailbox, locked};
+use publisher::Publisher;
 use reactor::{Command, Reactor, Restarted};
+use sdp::Way;
+use session::{Part, Session};
 use stats::Counters;
+use viewer::Viewer;
+
+use crate::watch::{Asked, Screen};
 
 /// The label of the data channel that carries our messages; others are ignored.
 pub const CHANNEL: &str = "hearsight";
@@ -60,7 +70,9 @@ pub struct Config {
     pub public_address: Option<IpAddr>,
     /// How many sessions there may be.
     pub max_sessions: usize,
-    /// How many of them may be still unconnected.
+    /// How many viewers there may be, besides.
+    pub max_viewers: usize,
+    /// How many sessions, and how many viewers, may be still unconnected.
     pub max_connecting: usize,
     /// How long a sound packet waits for its missing predecessors: the declared jitter wait.
     pub reorder: Span,
@@ -81,6 +93,7 @@ impl Config {
             bind,
             public_address: None,
             max_sessions: 64,
+            max_viewers: 64,
             max_connecting: 32,
             reorder: Span::from_millis(40),
             connect_timeout: Span::from_secs(15),
@@ -138,6 +151,16 @@ pub trait Peer: Send {
     fn message(&mut self, now: Moment, text: &str);
     /// The session is over. Nothing follows.
     fn left(&mut self, why: Left);
+}
+
+/// What a client watches, and the place that it takes for it.
+pub struct Watching {
+    /// What is shown to it.
+    pub screen: Screen,
+    /// What it asked for.
+    pub asked: Asked,
+    /// Dropped when the client is gone.
+    pub place: Box<dyn Send>,
 }
 
 /// Why a session ended.
@@ -224,6 +247,7 @@ pub struct Ingest {
 struct Shared {
     config: Config,
     max_sessions: AtomicUsize,
+    max_viewers: AtomicUsize,
     clock: Clock,
     hub: Arc<Hub>,
     counters: Arc<Counters>,
@@ -246,6 +270,7 @@ impl Ingest {
         let thread = std::sync::Mutex::new(Some(thread));
         let shared = Arc::new(Shared {
             max_sessions: AtomicUsize::new(config.max_sessions),
+            max_viewers: AtomicUsize::new(config.max_viewers),
             config,
             clock,
             hub,
@@ -257,12 +282,33 @@ impl Ingest {
         Ok(Ingest { shared })
     }
 
-    /// Answers an SDP offer and takes the session in. `door` makes the peer, once the offer is known to be acceptable.
-    /// Waits, at most 2 s, until the ingest thread is ready for the client's first packet.
+    /// Answers the offer of a client that publishes, and takes the session in. `door` makes the peer, once the offer is
+    /// known to be acceptable. Waits, at most 2 s, until the ingest thread is ready for the client's first packet.
     pub fn offer(
         &self,
         offer: &str,
         door: impl FnOnce(SessionId, Reply) -> Result<Box<dyn Peer>, Refusal>,
+    ) -> Result<Answer, OfferError> {
+        self.take_in(offer, Way::In, |id, mailbox| {
+            Ok(Box::new(Publisher::new(door(id, Reply::new(mailbox.clone()))?)))
+        })
+    }
+
+    /// Answers the offer of a client that watches, and takes it in. `door` says what it watches, once the offer is known to
+    /// be acceptable. Waits as [`offer`](Self::offer) does.
+    pub fn watch(
+        &self,
+        offer: &str,
+        door: impl FnOnce(SessionId) -> Result<Watching, Refusal>,
+    ) -> Result<Answer, OfferError> {
+        self.take_in(offer, Way::Out, |id, _| Ok(Box::new(Viewer::new(door(id)?))))
+    }
+
+    fn take_in(
+        &self,
+        offer: &str,
+        way: Way,
+        part: impl FnOnce(SessionId, &Arc<Mailbox>) -> Result<Box<dyn Part>, Refusal>,
     ) -> Result<Answer, OfferError> {
         let Shared {
             config,
@@ -275,19 +321,21 @@ impl Ingest {
         if hub.stopped() {
             return Err(OfferError::Unavailable("it is stopping"));
         }
-        let parsed = sdp::read_offer(offer)?;
-        let max_sessions = self.shared.max_sessions.load(Relaxed);
-        let permit = counters
-            .admit(max_sessions, config.max_connecting)
-            .ok_or(OfferError::Crowded(max_sessions))?;
+        let parsed = sdp::read_offer(offer, way)?;
+        let places = match way {
+            Way::In => self.shared.max_sessions.load(Relaxed),
+            Way::Out => self.shared.max_viewers.load(Relaxed),
+        };
+        let permit = counters.admit(way, places, config.max_connecting);
+        let permit = permit.ok_or(OfferError::Crowded(places))?;
         let id = SessionId::random().map_err(|_| OfferError::Unavailable("no randomness"))?;
         let now = clock.instant_from_moment(clock.now());
-        let accepted = sdp::accept(parsed, config, candidates, now)?;
+        let accepted = sdp::accept((parsed, way), config, candidates, now)?;
         let generation = Generation::first(accepted.ufrag.clone(), offer);
         let mailbox = Mailbox::new(id, generation, hub.clone());
-        let peer = door(id, Reply::new(mailbox.clone()))?;
-        let stack = (accepted.rtc, offer.into());
-        let session = session::Session::new(stack, peer, mailbox.clone(), permit, config, *clock, now);
+        let part = part(id, &mailbox)?;
+        let stack = (accepted.rtc, offer.into(), way);
+        let session = Session::new(stack, part, mailbox.clone(), permit, config, *clock, now);
         let (ready, wait) = sync_channel(1);
         hub.command(Command::Add {
             session: Box::new(session),
@@ -353,6 +401,11 @@ impl Ingest {
     /// Takes at most so many sessions from now on; those that are there stay.
     pub fn set_max_sessions(&self, max_sessions: usize) {
         self.shared.max_sessions.store(max_sessions, Relaxed);
+    }
+
+    /// Takes at most so many viewers from now on; those that are there stay.
+    pub fn set_max_viewers(&self, max_viewers: usize) {
+        self.shared.max_viewers.store(max_viewers, Relaxed);
     }
 
     /// Ends a session. False when there is none of that name.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::format::{Codec, FormatParams};
 use str0m::media::Frequency;
@@ -33,6 +34,18 @@ const H264: [(u8, u8, u8, u32); 6] = [
 ];
 const OPUS: u8 = 111;
 
+/// What a viewer's path is taken for before it has been measured, in bits per second.
+const FIRST_ESTIMATE: u64 = 2_000_000;
+
+/// Which way media goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The client publishes.
+    In,
+    /// The client watches.
+    Out,
+}
+
 /// An answered offer.
 pub(super) struct Accepted {
     pub(super) rtc: Rtc,
@@ -41,13 +54,22 @@ pub(super) struct Accepted {
     pub(super) ufrag: String,
 }
 
-/// Reads an offer and checks that it sends sound or pictures to us.
-pub(super) fn read_offer(text: &str) -> Result<SdpOffer, OfferError> {
+/// Reads an offer and checks that it sends sound or pictures to us, or takes pictures from us.
+pub(super) fn read_offer(text: &str, way: Way) -> Result<SdpOffer, OfferError> {
     if text.len() > MAX_SDP {
         return Err(OfferError::Malformed(format!("it is longer than {MAX_SDP} bytes")));
     }
-    let text = receiving(text);
-    check_media(&text)?;
+    if !text.starts_with("v=0") {
+        return Err(OfferError::Malformed("it does not start with v=0".into()));
+    }
+    let text = match way {
+        Way::In => receiving(text),
+        Way::Out => sending(text).into(),
+    };
+    match way {
+        Way::In => check_incoming(&text)?,
+        Way::Out => check_outgoing(&text)?,
+    }
     // Everything in it was written by a stranger: a panic in the parser is one more way of being malformed.
     let parsed = catch_unwind(|| SdpOffer::from_sdp_string(&text));
     match parsed {
@@ -59,14 +81,14 @@ pub(super) fn read_offer(text: &str) -> Result<SdpOffer, OfferError> {
 
 /// Builds the session's stack, with our candidates, and answers.
 pub(super) fn accept(
-    offer: SdpOffer,
+    (offer, way): (SdpOffer, Way),
     config: &Config,
     candidates: &[SocketAddr],
     now: Instant,
 ) -> Result<Accepted, OfferError> {
     let kbps = config.start_kbps;
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let mut rtc = stack(config).build(now);
+        let mut rtc = stack(config, way, &offer).build(now);
         for address in candidates {
             let candidate = Candidate::host(*address, "udp").map_err(RtcError::Ice)?;
             rtc.add_local_candidate(candidate);
@@ -80,17 +102,17 @@ pub(super) fn accept(
         Ok(Err(error)) => return Err(OfferError::Malformed(shortened(&error.to_string()))),
         Err(_) => return Err(OfferError::Malformed("the negotiation gave up".into())),
     };
-    check_answer(&answer)?;
+    check_answer(&answer, way)?;
     Ok(Accepted {
         rtc,
-        answer: finished(&answer, kbps),
+        answer: finished(&answer, (way == Way::In).then_some(kbps)),
         ufrag,
     })
 }
 
 /// Our side of every session. ICE-lite: we never send to an address before its owner has proved to know our password,
 /// so an offer can't point us at a stranger.
-fn stack(config: &Config) -> RtcConfig {
+fn stack(config: &Config, way: Way, offer: &SdpOffer) -> RtcConfig {
     let reorder: Duration = config.reorder.to_duration();
     let mut stack = RtcConfig::new()
         .set_ice_lite(true)
@@ -114,9 +136,14 @@ fn stack(config: &Config) -> RtcConfig {
         opus,
     );
     for (pt, rtx, mode, profile) in H264 {
-        codecs.add_h264(pt.into(), Some(rtx.into()), mode == 1, profile);
+        // A whole picture does not fit into a packet, so we send fragments.
+        if way == Way::In || mode == 1 {
+            codecs.add_h264(pt.into(), Some(rtx.into()), mode == 1, profile);
+        }
     }
-    stack
+    // Without feedback the first estimate would remain the last, and the pacer would hold pictures back.
+    let measured = way == Way::Out && offer.to_sdp_string().contains(" transport-cc");
+    stack.enable_bwe(measured.then_some(Bitrate::from(FIRST_ESTIMATE)))
 }
 
 /// The offer as one that only sends: we never send media, and the answer has to say `recvonly`.
@@ -175,10 +202,46 @@ fn codec_of(kind: &str) -> Option<&'static str> {
     }
 }
 
-fn check_media(offer: &str) -> Result<(), OfferError> {
-    if !offer.starts_with("v=0") {
-        return Err(OfferError::Malformed("it does not start with v=0".into()));
+/// The offer as one that only takes pictures: the answer has to say `sendonly` of the picture, and `inactive` of sound,
+/// which nobody is sent. Other sections stay as they are.
+fn sending(text: &str) -> String {
+    let mut kind = "";
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        if let Some(media) = line.strip_prefix("m=") {
+            kind = media.split(' ').next().unwrap_or_default();
+        }
+        let direction = matches!(line.trim_end(), "a=recvonly" | "a=sendrecv");
+        out.push_str(match kind {
+            "video" if direction => "a=recvonly",
+            "audio" if direction => "a=inactive",
+            _ => line,
+        });
+        out.push_str("\r\n");
     }
+    out
+}
+
+fn check_outgoing(offer: &str) -> Result<(), OfferError> {
+    let all = sections(offer);
+    let unsupported = |why: &str| Err(OfferError::Unsupported(why.to_owned()));
+    let pictures = || {
+        all.iter()
+            .filter(|s| s.kind == "video" && !s.off && s.has("a=recvonly"))
+    };
+    if all.len() > 8 || pictures().count() > 1 {
+        return unsupported("at most one video track is sent: offer one");
+    }
+    match pictures().next() {
+        None => unsupported("the offer takes no pictures: add a video section that is recvonly"),
+        Some(picture) if picture.payload_types("H264/90000").next().is_none() => {
+            unsupported("the video section does not offer H264/90000: allow this codec")
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_incoming(offer: &str) -> Result<(), OfferError> {
     let all = sections(offer);
     let count = |kind: &str| all.iter().filter(|s| s.kind == kind && !s.off).count();
     let unsupported = |why: &str| Err(OfferError::Unsupported(why.to_owned()));
@@ -207,7 +270,16 @@ fn check_media(offer: &str) -> Result<(), OfferError> {
 }
 
 /// Refuses an answer in which a track was turned down: a profile or packetization mode that we do not know.
-fn check_answer(answer: &str) -> Result<(), OfferError> {
+fn check_answer(answer: &str, way: Way) -> Result<(), OfferError> {
+    if way == Way::Out {
+        let sent = |s: &Section<'_>| !s.off && s.has("a=sendonly") && s.payload_types("H264/90000").next().is_some();
+        return match sections(answer).iter().any(sent) {
+            true => Ok(()),
+            false => Err(OfferError::Unsupported(
+                "no video format in common: we send H.264 constrained baseline, packetization-mode=1".into(),
+            )),
+        };
+    }
     for section in sections(answer) {
         let Some(codec) = codec_of(section.kind) else { continue };
         if section.off || section.payload_types(codec).next().is_none() {
@@ -220,9 +292,9 @@ fn check_answer(answer: &str) -> Result<(), OfferError> {
     Ok(())
 }
 
-/// Says that there is no RTCP beside RTP (RFC 9725 section 4.4.1), and tells Chromium where to start its bandwidth
-/// estimate: from its default of 300 kbit/s, 720p takes ten seconds to come.
-fn finished(answer: &str, kbps: u32) -> String {
+/// Says that there is no RTCP beside RTP (RFC 9725 section 4.4.1), and tells a Chromium that publishes where to start its
+/// bandwidth estimate: from its default of 300 kbit/s, 720p takes ten seconds to come.
+fn finished(answer: &str, start_kbps: Option<u32>) -> String {
     let all = sections(answer);
     let pts: Vec<&str> = all
         .iter()
@@ -233,7 +305,7 @@ fn finished(answer: &str, kbps: u32) -> String {
     for line in answer.lines() {
         text.push_str(line);
         let pt = line.strip_prefix("a=fmtp:").and_then(|rest| rest.split(' ').next());
-        if pt.is_some_and(|pt| pts.contains(&pt)) {
+        if let Some(kbps) = start_kbps.filter(|_| pt.is_some_and(|pt| pts.contains(&pt))) {
             text.push_str(&format!(";x-google-start-bitrate={kbps}"));
         }
         text.push_str("\r\n");

@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use super::SessionId;
+use super::sdp::Way;
 
 /// What all sessions together have seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Sessions taken in, whether connected or not.
+    /// Sessions that publish, whether connected or not.
     pub open: usize,
     /// Those of them that are not connected yet.
     pub connecting: usize,
+    /// Viewers, whether connected or not.
+    pub viewers: usize,
     /// Datagrams received.
     pub datagrams: u64,
     /// Datagrams that belong to no session.
@@ -67,10 +70,17 @@ impl Counter {
     }
 }
 
+/// How many places are taken.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+struct Places {
     open: AtomicUsize,
     connecting: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    publishing: Places,
+    watching: Places,
     pub(super) datagrams: Counter,
     pub(super) unroutable: Counter,
     pub(super) unreadable: Counter,
@@ -81,21 +91,31 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// A place among the open and the connecting sessions, if both have one.
-    pub(super) fn admit(self: &Arc<Self>, max_open: usize, max_connecting: usize) -> Option<Permit> {
-        take(&self.open, max_open)?;
+    /// A place among the open and the connecting sessions that go this way, if both have one: viewers never take the place
+    /// of one who publishes.
+    pub(super) fn admit(self: &Arc<Self>, way: Way, max_open: usize, max_connecting: usize) -> Option<Permit> {
+        let places = self.places(way);
+        take(&places.open, max_open)?;
         let mut permit = Permit {
             counters: self.clone(),
+            way,
             connecting: false,
         };
-        take(&self.connecting, max_connecting)?;
+        take(&places.connecting, max_connecting)?;
         permit.connecting = true;
         Some(permit)
     }
+    fn places(&self, way: Way) -> &Places {
+        match way {
+            Way::In => &self.publishing,
+            Way::Out => &self.watching,
+        }
+    }
     pub(super) fn snapshot(&self) -> Stats {
         Stats {
-            open: self.open.load(Relaxed),
-            connecting: self.connecting.load(Relaxed),
+            open: self.publishing.open.load(Relaxed),
+            connecting: self.publishing.connecting.load(Relaxed),
+            viewers: self.watching.open.load(Relaxed),
             datagrams: self.datagrams.get(),
             unroutable: self.unroutable.get(),
             unreadable: self.unreadable.get(),
@@ -119,6 +139,7 @@ fn take(places: &AtomicUsize, max: usize) -> Option<()> {
 #[derive(Debug)]
 pub(super) struct Permit {
     counters: Arc<Counters>,
+    way: Way,
     connecting: bool,
 }
 
@@ -130,7 +151,7 @@ impl Permit {
     /// The session connected: its place among the connecting is free again.
     pub(super) fn connected(&mut self) {
         if std::mem::take(&mut self.connecting) {
-            self.counters.connecting.fetch_sub(1, Relaxed);
+            self.counters.places(self.way).connecting.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -138,7 +159,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.connected();
-        self.counters.open.fetch_sub(1, Relaxed);
+        self.counters.places(self.way).open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -175,13 +196,18 @@ mod tests {
     #[test]
     fn places_are_bounded_and_given_back() {
         let counters = Arc::new(Counters::default());
-        let mut first = counters.admit(2, 1).expect("a place");
-        assert!(counters.admit(2, 1).is_none(), "one connects already");
+        let mut first = counters.admit(Way::In, 2, 1).expect("a place");
+        assert!(counters.admit(Way::In, 2, 1).is_none(), "one connects already");
         assert_eq!(counters.snapshot().open, 1, "the refused one holds no place");
         first.connected();
-        let second = counters.admit(2, 1).expect("a place");
-        assert!(counters.admit(2, 2).is_none(), "both places are taken");
-        drop((first, second));
+        let second = counters.admit(Way::In, 2, 1).expect("a place");
+        assert!(counters.admit(Way::In, 2, 2).is_none(), "both places are taken");
+        let viewer = counters
+            .admit(Way::Out, 1, 1)
+            .expect("viewers have places of their own");
+        assert!(counters.admit(Way::Out, 1, 2).is_none());
+        assert_eq!((counters.snapshot().open, counters.snapshot().viewers), (2, 1));
+        drop((first, second, viewer));
         assert_eq!((counters.snapshot().open, counters.snapshot().connecting), (0, 0));
     }
 }

@@ -13,6 +13,7 @@ use client::{Client, Got, PATIENCE, Probe, start};
 
 pub(crate) mod client;
 mod restart;
+mod watching;
 
 fn next_packet(got: &Receiver<Got>, codec: Codec) -> Stamped<Packet> {
     loop {

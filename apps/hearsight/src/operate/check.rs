@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hearsight_codecs::h264;
+use hearsight_codecs::{h264, source};
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::ocr;
 use hearsight_models::runtime::Runtime;
@@ -19,6 +19,7 @@ use x509_parser::extensions::GeneralName;
 
 use crate::app;
 use crate::config::{Config, ConfigError, Report};
+use crate::model_store;
 use crate::serve;
 use crate::webhook;
 
@@ -90,7 +91,17 @@ impl fmt::Display for Finding {
 /// One kind of check. Whoever adds something that a server needs adds what looks whether it is there.
 type Check = fn(&Config, &mut Vec<Finding>);
 
-const CHECKS: [Check; 7] = [addresses, certificate, access, folders, models, recogniser, video];
+const CHECKS: [Check; 9] = [
+    addresses,
+    certificate,
+    access,
+    folders,
+    models,
+    pulled,
+    recogniser,
+    video,
+    sources,
+];
 
 /// Looks at everything, prints what was found, and answers with the status of the command: success if the server could
 /// start.
@@ -340,6 +351,39 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Models that were pulled. Sizes alone are looked at: `hearsight models verify` reads them.
+fn pulled(config: &Config, findings: &mut Vec<Finding>) {
+    const CHECK: &str = "models";
+    let store = model_store::command::open(&config.models);
+    let list = match store.list() {
+        Ok(list) => list,
+        Err(problem) => return findings.push(Finding::doubtful(CHECK, problem, "")),
+    };
+    let (none, before) = ("none were pulled, and none are needed", findings.len());
+    for (model, state) in list {
+        let name = &model.name;
+        findings.push(match state {
+            model_store::State::Missing => continue,
+            model_store::State::Here(Some(when)) => Finding::good(CHECK, format!("{name} is here, verified {when}")),
+            model_store::State::Here(None) => {
+                let remedy = format!("run `hearsight models verify {name}`");
+                Finding::doubtful(CHECK, format!("{name} is here, and its digests are not locked"), remedy)
+            }
+            model_store::State::Partial(some, all) => {
+                let remedy = format!("run `hearsight models pull {name}`");
+                Finding::doubtful(
+                    CHECK,
+                    format!("{some} of {all} files of {name} are here and have their size"),
+                    remedy,
+                )
+            }
+        });
+    }
+    if findings.len() == before {
+        findings.push(Finding::good(CHECK, none));
+    }
+}
+
 fn recogniser(config: &Config, findings: &mut Vec<Finding>) {
     const CHECK: &str = "recognise";
     if let Err(problem) = pocketsphinx::verify_model(&config.assets.pocketsphinx) {
@@ -378,6 +422,23 @@ fn video(_: &Config, findings: &mut Vec<Finding>) {
         Ok(_) => Finding::good("video", "H.264 can be decoded"),
         Err(problem) => Finding::bad("video", format!("{problem}: install libavcodec")),
     });
+}
+
+/// What `hearsight publish` reads files and cameras with; a server does without.
+fn sources(_: &Config, findings: &mut Vec<Finding>) {
+    const CHECK: &str = "publish";
+    let missing = source::missing_plugins();
+    if missing.is_empty() {
+        findings.push(Finding::good(CHECK, "files and cameras can be read"));
+    }
+    findings.extend(missing.iter().map(|plugin| {
+        let found = format!("GStreamer's {} is not there", plugin.element);
+        Finding::doubtful(
+            CHECK,
+            found,
+            format!("install {} to publish files and cameras", plugin.package),
+        )
+    }));
 }
 
 fn now() -> Duration {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use hearsight_core::meter::Histogram;
+use hearsight_core::stage::Lost;
 use hearsight_core::time::Span;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -16,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::process::Process;
 use super::{Inside, Operate};
+use crate::watch::View;
 
 /// OpenMetrics, which Prometheus reads since its version 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -54,6 +56,8 @@ impl Collector for Figures {
             return Ok(());
         };
         inside.sessions(&mut page)?;
+        inside.viewers(&mut page)?;
+        inside.views(&mut page)?;
         inside.transport(&mut page)?;
         inside.graphs(&mut page)?;
         inside.recognisers(&mut page)?;
@@ -179,6 +183,27 @@ impl Inside {
         )
     }
 
+    fn viewers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let all = View::ALL.map(|view| ([("view", view.name())], self.sessions.screens().stats(view)));
+        let viewers = all.map(|(view, stats)| (view, stats.viewers as u64));
+        page.gauges("hearsight_viewers", "Viewers who are connected", viewers)?;
+        let units = all.map(|(view, stats)| (view, stats.units));
+        page.counters("hearsight_viewer_units", "Pictures that viewers were sent", units)?;
+        let bytes = all.map(|(view, stats)| (view, stats.bytes));
+        page.counters("hearsight_viewer_bytes", "Their bytes", bytes)?;
+        let wishes = all.map(|(view, stats)| (view, stats.key_wishes));
+        page.counters(
+            "hearsight_viewer_keyframes_asked",
+            "Keyframes that viewers needed",
+            wishes,
+        )?;
+        let lost = all.iter().flat_map(|([view], stats)| {
+            let reasons = Lost::ALL.into_iter().zip(stats.lost);
+            reasons.map(|(why, count)| ([*view, ("why", why.name())], count))
+        });
+        page.counters("hearsight_viewer_lost", "Pictures that a viewer was not sent", lost)
+    }
+
     fn transport(&self, page: &mut Page<'_>) -> fmt::Result {
         let stats = self.ingest.stats();
         let counters = [
@@ -247,6 +272,24 @@ impl Inside {
             .iter()
             .map(|(stage, depth)| ([("stage", *stage)], *depth as u64));
         page.gauges("hearsight_link_depth_max", "The longest that a link ever was", depths)
+    }
+
+    fn views(&self, page: &mut Page<'_>) -> fmt::Result {
+        let Some(totals) = self.sessions.shown() else {
+            return Ok(());
+        };
+        let frames = totals.moments().map(|(kind, count)| ([("kind", kind)], count));
+        page.counters(
+            "hearsight_view_frames",
+            "Moments at which a smooth view shows a picture, by what became of them",
+            frames,
+        )?;
+        let rungs = totals.rungs().map(|(rung, count)| ([("rung", rung)], count));
+        page.gauges(
+            "hearsight_view_rung",
+            "Smooth views, by the best way that there is time for",
+            rungs,
+        )
     }
 
     fn recognisers(&self, page: &mut Page<'_>) -> fmt::Result {

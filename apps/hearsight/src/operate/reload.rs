@@ -25,11 +25,13 @@ use crate::webhook::{BadSecret, Target};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The keys that take effect at once; the others do at the next start.
-pub const LIVE: [&str; 20] = [
+pub const LIVE: [&str; 22] = [
     "listen.certificate",
     "listen.key",
     "limits.sessions_per_user",
     "limits.sessions_per_address",
+    "limits.viewers_per_user",
+    "limits.viewers_per_address",
     "limits.offers_per_minute",
     "limits.connections_per_address",
     "access.tokens",
@@ -203,31 +205,49 @@ impl Watcher {
         } else {
             &operate.refused_reloads
         };
+        // Before anybody reads of it: whoever then looks finds it counted.
         counted.fetch_add(1, Relaxed);
-        if let Err(problem) = taken {
-            tracing::error!(stage = "settings", "nothing is changed: {problem}");
+        match taken {
+            Ok(changed) => changed.tell(),
+            Err(problem) => tracing::error!(stage = "settings", "nothing is changed: {problem}"),
         }
         announce(&[sd_notify::NotifyState::Ready]);
     }
 
-    fn take(&mut self) -> Result<(), NotTaken> {
+    fn take(&mut self) -> Result<Changed, NotTaken> {
         let fresh = config::load(&self.args)?;
         let prepared = self.holders.prepare(&fresh.config)?;
         self.holders.apply(&fresh.config, prepared);
         let changed = fresh.changed(&self.loaded);
-        let (live, later): (Vec<String>, Vec<String>) =
-            changed.into_iter().partition(|key| LIVE.contains(&key.as_str()));
-        tracing::info!(stage = "settings", changed = live.join(", "), "settings read again");
-        if !later.is_empty() {
+        let (live, later) = changed.into_iter().partition(|key| LIVE.contains(&key.as_str()));
+        self.loaded = fresh;
+        self.seen = stamps(&self.loaded);
+        Ok(Changed { live, later })
+    }
+}
+
+/// The keys that a change was in.
+struct Changed {
+    /// Those that took effect.
+    live: Vec<String>,
+    /// Those that do at the next start.
+    later: Vec<String>,
+}
+
+impl Changed {
+    fn tell(&self) {
+        tracing::info!(
+            stage = "settings",
+            changed = self.live.join(", "),
+            "settings read again"
+        );
+        if !self.later.is_empty() {
             tracing::warn!(
                 stage = "settings",
                 "{} changed: takes effect at the next start",
-                later.join(", ")
+                self.later.join(", ")
             );
         }
-        self.loaded = fresh;
-        self.seen = stamps(&self.loaded);
-        Ok(())
     }
 }
 

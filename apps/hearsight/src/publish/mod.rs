@@ -3,8 +3,8 @@
 //! Knows how to open sources, keep connections up and tell of them. Everything is encoded once, however many connections
 //! send it. Start at [`run`].
 
+mod again;
 pub mod options;
-mod patience;
 pub mod report;
 mod visit;
 

@@ -8,9 +8,10 @@ use hearsight_live::clock::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
+use super::again::again;
 use super::options::Captions;
-use super::patience::{Patience, again};
 use crate::film::Film;
+use crate::patience::Patience;
 use crate::send::{self, DialError, Heard, Publisher, Stats};
 use crate::wire::ToClient;
 

@@ -9,12 +9,12 @@ use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::clock::Clock;
 
-use super::Guest;
 use super::certificate::unix_now;
 use super::ice_servers::IceServers;
 use super::limits::{Allowances, Guests, Limits, Neighbour, Place, locked};
 use super::problem::Problem;
 use super::tokens::{Token, Tokens};
+use super::{Errand, Guest};
 use crate::ingest::{Left, Peer, Refusal, SessionId};
 
 /// What is allowed, and what is told.
@@ -94,22 +94,37 @@ impl Access {
         let token = rules.token(headers)?;
         if token.is_some_and(|token| !token.may_publish(stream)) {
             let detail = "this token is not for this stream: publish one of yours, or ask for another token";
-            return Err(challenge(
-                StatusCode::FORBIDDEN,
-                detail,
-                "Bearer realm=\"hearsight\", error=\"insufficient_scope\"",
-            ));
+            return Err(out_of_scope(detail));
         }
         Ok(token.map(|token| token.user.clone()))
     }
 
-    /// The session that a request names, if it is the asker's. To others there is none.
-    pub(super) fn session(&self, headers: &HeaderMap, stream: &str, id: &str) -> Result<SessionId, Problem> {
+    /// Who asks to watch a stream, if their token is for it: one that may publish it, or one for watching it.
+    pub(super) fn viewer(&self, headers: &HeaderMap, stream: &str) -> Result<Option<Arc<str>>, Problem> {
+        let rules = self.rules();
+        let token = rules.token(headers)?;
+        if token.is_some_and(|token| !token.may_watch(stream)) {
+            let detail = "this token is not for watching this stream: watch one of yours, or ask for another token";
+            return Err(out_of_scope(detail));
+        }
+        Ok(token.map(|token| token.user.clone()))
+    }
+
+    /// The session that a request names, if it is the asker's and begun for this errand. To others there is none.
+    pub(super) fn session(
+        &self,
+        headers: &HeaderMap,
+        errand: Errand,
+        stream: &str,
+        id: &str,
+    ) -> Result<SessionId, Problem> {
         let asker = self.user(headers)?;
         let asked_for = self.rules().tokens.is_some();
         let id = SessionId::parse(id).filter(|id| {
             let guest = self.guests.get(*id);
-            guest.is_some_and(|guest| guest.stream == stream && (!asked_for || guest.user == asker))
+            guest.is_some_and(|guest| {
+                guest.errand == errand && guest.stream == stream && (!asked_for || guest.user == asker)
+            })
         });
         id.ok_or_else(gone)
     }
@@ -126,6 +141,11 @@ impl Access {
             peer: peer()?,
             _place: place,
         }))
+    }
+
+    /// Takes a place for a viewer.
+    pub(super) fn seat(&self, id: SessionId, guest: &Guest) -> Result<Place, Refusal> {
+        self.guests.enter(id, guest, &self.rules().limits)
     }
 
     /// The `Link` values that tell a user of the ICE servers.
@@ -180,6 +200,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// A refusal that says what to show (RFC 6750 section 3).
 fn challenge(status: StatusCode, detail: &str, text: &'static str) -> Problem {
     Problem::new(status, detail).with(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
+}
+
+fn out_of_scope(detail: &str) -> Problem {
+    challenge(
+        StatusCode::FORBIDDEN,
+        detail,
+        "Bearer realm=\"hearsight\", error=\"insufficient_scope\"",
+    )
 }
 
 fn gone() -> Problem {

@@ -13,9 +13,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
 
+use super::Errand;
 use super::access::{Access, Price};
 use super::problem::Problem;
-use super::whip::check_stream;
+use super::resource::check_stream;
 use crate::config::Strangers;
 use crate::events::{EventId, NoPlace, Reader};
 use crate::ingest::SessionId;
@@ -67,7 +68,7 @@ async fn of_session(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     events.charge(from)?;
-    let id = events.access.session(&headers, &stream, &id)?;
+    let id = events.access.session(&headers, Errand::Publish, &stream, &id)?;
     events.read(&stream, &headers, Some(id))
 }
 

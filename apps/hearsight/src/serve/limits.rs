@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearsight_core::time::{Moment, Span};
 
-use super::Guest;
+use super::{Errand, Guest};
 use crate::ingest::{Refusal, SessionId};
 
 /// The bounds in force; none: no bound of that kind.
@@ -19,6 +19,10 @@ pub struct Limits {
     pub sessions_per_user: Option<NonZeroUsize>,
     /// Sessions at a time from one address.
     pub sessions_per_address: Option<NonZeroUsize>,
+    /// Viewers at a time of one user.
+    pub viewers_per_user: Option<NonZeroUsize>,
+    /// Viewers at a time from one address.
+    pub viewers_per_address: Option<NonZeroUsize>,
     /// Offers in a minute from one address.
     pub offers_per_minute: Option<NonZeroUsize>,
     /// HTTP connections at a time from one address, on each listener.
@@ -38,7 +42,7 @@ impl Neighbour {
     }
 }
 
-/// The sessions that are there, and whose.
+/// The sessions and viewers that are there, and whose.
 #[derive(Debug, Default)]
 pub(super) struct Guests {
     present: Mutex<HashMap<SessionId, Guest>>,
@@ -48,17 +52,22 @@ impl Guests {
     /// Takes a place for a session, if its user and its address have one left.
     pub(super) fn enter(self: &Arc<Self>, id: SessionId, guest: &Guest, limits: &Limits) -> Result<Place, Refusal> {
         let mut present = locked(&self.present);
+        let (per_user, per_address, what) = match guest.errand {
+            Errand::Publish => (limits.sessions_per_user, limits.sessions_per_address, "sessions"),
+            Errand::Watch => (limits.viewers_per_user, limits.viewers_per_address, "viewers"),
+        };
         let full = |limit: Option<NonZeroUsize>, same: &dyn Fn(&Guest) -> bool| {
-            limit.filter(|limit| present.values().filter(|other| same(other)).count() >= limit.get())
+            let like = |other: &&Guest| other.errand == guest.errand && same(other);
+            limit.filter(|limit| present.values().filter(like).count() >= limit.get())
         };
         let neighbour = guest.address.map(Neighbour::of);
         let same_user = |other: &Guest| guest.user.is_some() && other.user == guest.user;
         let same_address = |other: &Guest| neighbour.is_some() && other.address.map(Neighbour::of) == neighbour;
-        if let Some(limit) = full(limits.sessions_per_user, &same_user) {
-            return Err(too_many(limit, "of one user"));
+        if let Some(limit) = full(per_user, &same_user) {
+            return Err(too_many(limit, what, "of one user"));
         }
-        if let Some(limit) = full(limits.sessions_per_address, &same_address) {
-            return Err(too_many(limit, "from one address"));
+        if let Some(limit) = full(per_address, &same_address) {
+            return Err(too_many(limit, what, "from one address"));
         }
         present.insert(id, guest.clone());
         Ok(Place {
@@ -78,10 +87,10 @@ impl Guests {
     }
 }
 
-fn too_many(limit: NonZeroUsize, whose: &str) -> Refusal {
+fn too_many(limit: NonZeroUsize, what: &str, whose: &str) -> Refusal {
     Refusal::TooMany {
         retry_after: 10,
-        detail: format!("at most {limit} sessions {whose} are taken at a time: end one, and try again"),
+        detail: format!("at most {limit} {what} {whose} are taken at a time: end one, and try again"),
     }
 }
 
@@ -228,6 +237,8 @@ mod tests {
             let limits = Limits {
                 sessions_per_user: some(random.usize(1..4)),
                 sessions_per_address: some(random.usize(1..5)),
+                viewers_per_user: some(random.usize(1..4)),
+                viewers_per_address: some(random.usize(1..5)),
                 ..Limits::default()
             };
             let guests = Arc::new(Guests::default());
@@ -242,18 +253,21 @@ mod tests {
                     stream: "s".into(),
                     user,
                     address: Some(address(&mut random)),
+                    errand: [Errand::Publish, Errand::Watch][random.usize(..2)],
                 };
+                let (per_user, per_address) = match guest.errand {
+                    Errand::Publish => (limits.sessions_per_user, limits.sessions_per_address),
+                    Errand::Watch => (limits.viewers_per_user, limits.viewers_per_address),
+                };
+                let alike = || held.iter().filter(|(_, g)| g.errand == guest.errand);
                 let id = SessionId::random().unwrap();
-                let same_user = held
-                    .iter()
+                let same_user = alike()
                     .filter(|(_, g)| g.user.is_some() && g.user == guest.user)
                     .count();
                 let at = |guest: &Guest| guest.address.map(Neighbour::of);
-                let same_address = held.iter().filter(|(_, g)| at(g) == at(&guest)).count();
-                let room = limits.sessions_per_user.is_some_and(|most| same_user < most.get())
-                    && limits
-                        .sessions_per_address
-                        .is_some_and(|most| same_address < most.get());
+                let same_address = alike().filter(|(_, g)| at(g) == at(&guest)).count();
+                let room = per_user.is_some_and(|most| same_user < most.get())
+                    && per_address.is_some_and(|most| same_address < most.get());
                 let entered = guests.enter(id, &guest, &limits);
                 assert_eq!(entered.is_ok(), room, "seed {seed}");
                 if let Ok(place) = entered {

@@ -1,4 +1,4 @@
-//! What HTTP offers: WHIP, the page, events, and to operators how the server is.
+//! What HTTP offers: WHIP, WHEP, the page, events, and to operators how the server is.
 //!
 //! Knows axum, TLS and certificates. Must not know what sessions do: that is behind [`Door`]. Start at [`run`]; the
 //! routes without a socket are [`router`].
@@ -12,7 +12,9 @@ mod limits;
 mod operations;
 mod page;
 mod problem;
+mod resource;
 mod tokens;
+mod whep;
 mod whip;
 
 use std::future::Future;
@@ -34,6 +36,7 @@ use tokio::task::JoinHandle;
 use crate::config;
 use crate::ingest::{Ingest, MAX_SDP, Peer, Refusal, Reply, SessionId};
 use crate::operate::Operate;
+use crate::watch::{Asked, NotShown, Screen, View};
 
 pub use access::{Access, Rules};
 pub use certificate::{CertificateError, Fit, Shown, verify};
@@ -56,18 +59,44 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Who asks to come in, as far as HTTP knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guest {
-    /// The stream that is to be published.
+    /// The stream that is to be published or watched.
     pub stream: String,
     /// Whose token was shown; none where tokens are not asked for.
     pub user: Option<Arc<str>>,
     /// From where; none only in tests without a socket.
     pub address: Option<IpAddr>,
+    /// What for.
+    pub errand: Errand,
+}
+
+/// What a client comes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// To be heard and seen, by WHIP.
+    Publish,
+    /// To see a view of a stream, by WHEP.
+    Watch,
+}
+
+impl Errand {
+    /// The protocol, which its addresses begin with.
+    const fn protocol(self) -> &'static str {
+        match self {
+            Errand::Publish => "whip",
+            Errand::Watch => "whep",
+        }
+    }
 }
 
 /// Where sessions are taken in: the application behind the HTTP door.
 pub trait Door: Send + Sync + 'static {
     /// A client publishes a stream. Returns who hears and sees it, or why it may not.
     fn open(&self, guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal>;
+    /// A client watches a view of a stream, or of one session of it. Returns where it is shown, or why it is not.
+    fn watch(&self, stream: &str, of: Option<SessionId>, view: View) -> Result<(Screen, Asked), NotShown> {
+        let _ = (stream, of, view);
+        Err(NotShown::NoPublisher)
+    }
 }
 
 /// Where to listen, and with which certificate.
@@ -221,7 +250,8 @@ pub async fn run(
 /// The routes, for serving and for tests without a socket.
 pub fn router(ingest: Ingest, access: Arc<Access>, door: Arc<dyn Door>) -> Router {
     Router::new()
-        .merge(whip::routes(ingest, access, door))
+        .merge(whip::routes(ingest.clone(), access.clone(), door.clone()))
+        .merge(whep::routes(ingest, access, door))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/", get(page::index))
         .fallback(page::file)

@@ -307,6 +307,7 @@ async fn places_are_given_back_when_the_door_refuses_and_when_a_session_ends_by_
         stream: stream.into(),
         user: None,
         address: Some([10, 0, 0, 1].into()),
+        errand: Errand::Publish,
     };
     let lobby = Lobby::default();
     let offer_as = |stream: &str| {

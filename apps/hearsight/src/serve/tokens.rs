@@ -1,4 +1,4 @@
-//! Bearer tokens (RFC 6750): whose each is, and which streams it may publish. The file holds digests, never a token.
+//! Bearer tokens (RFC 6750): whose each is, and which streams it may publish and watch. The file holds digests, never a token.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -21,13 +21,15 @@ pub struct Tokens {
     all: Vec<Token>,
 }
 
-/// One token's user, and what it may publish.
+/// One token's user, and what it may publish and watch.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) user: Arc<str>,
     digest: [u8; 32],
     /// Names, or beginnings followed by `*`; none: every stream.
     streams: Option<Vec<String>>,
+    /// Likewise, what it may only watch.
+    watch: Vec<String>,
 }
 
 /// Why a file of tokens can't be used. No message quotes the file: it might hold a token by mistake.
@@ -64,6 +66,8 @@ struct Entry {
     user: String,
     sha256: String,
     streams: Option<Vec<String>>,
+    #[serde(default)]
+    watch: Vec<String>,
 }
 
 impl Tokens {
@@ -93,11 +97,13 @@ impl Tokens {
             let at = |problem: &str| format!("token {}: {problem}", number + 1);
             check_user(&entry.user).map_err(at)?;
             check_streams(entry.streams.as_deref().unwrap_or_default()).map_err(at)?;
+            check_streams(&entry.watch).map_err(at)?;
             let digest = digest_from_hex(&entry.sha256).ok_or_else(|| at("sha256 has 64 hexadecimal digits"))?;
             Ok(Token {
                 user: entry.user.into(),
                 digest,
                 streams: entry.streams,
+                watch: entry.watch,
             })
         });
         Ok(Tokens {
@@ -124,12 +130,20 @@ impl Tokens {
 impl Token {
     /// Whether it may publish a stream.
     pub(super) fn may_publish(&self, stream: &str) -> bool {
-        let fits = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => stream.starts_with(beginning),
-            None => pattern == stream,
-        };
-        self.streams.as_ref().is_none_or(|patterns| patterns.iter().any(fits))
+        self.streams.as_ref().is_none_or(|patterns| fits(patterns, stream))
     }
+
+    /// Whether it may watch a stream.
+    pub(super) fn may_watch(&self, stream: &str) -> bool {
+        self.may_publish(stream) || fits(&self.watch, stream)
+    }
+}
+
+fn fits(patterns: &[String], stream: &str) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(beginning) => stream.starts_with(beginning),
+        None => pattern == stream,
+    })
 }
 
 /// A new token, and its entry for the file.
@@ -141,10 +155,12 @@ pub struct Created {
     pub entry: String,
 }
 
-/// Makes a token for a user; without streams it may publish every one. The error says what is wrong with the arguments.
-pub fn create(user: &str, streams: &[String]) -> Result<Created, String> {
+/// Makes a token for a user, who may publish and watch `streams`, and only watch those of `watch`; without either, publish
+/// every one. The error says what is wrong with the arguments.
+pub fn create(user: &str, streams: &[String], watch: &[String]) -> Result<Created, String> {
     check_user(user)?;
     check_streams(streams)?;
+    check_streams(watch)?;
     let mut bytes = [0u8; 32];
     getrandom::fill(&mut bytes).map_err(|error| format!("the system gives no random numbers: {error}"))?;
     let token = hex(&bytes);
@@ -152,8 +168,18 @@ pub fn create(user: &str, streams: &[String]) -> Result<Created, String> {
         "[[token]]\nuser = \"{user}\"\nsha256 = \"{}\"\n",
         hex(digest(&SHA256, token.as_bytes()).as_ref())
     );
-    if !streams.is_empty() {
-        entry += &format!("streams = [\"{}\"]\n", streams.join("\", \""));
+    let quoted = |streams: &[String]| {
+        streams
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if !streams.is_empty() || !watch.is_empty() {
+        entry += &format!("streams = [{}]\n", quoted(streams));
+    }
+    if !watch.is_empty() {
+        entry += &format!("watch = [{}]\n", quoted(watch));
     }
     Ok(Created { token, entry })
 }
@@ -206,14 +232,19 @@ mod tests {
     #[test]
     fn a_token_that_was_made_is_found_by_what_its_user_shows_and_by_nothing_else() {
         let streams = ["me".to_owned(), "lab-*".to_owned()];
-        let alice = create("alice", &streams).unwrap();
-        let bob = create("bob@example", &[]).unwrap();
+        let alice = create("alice", &streams, &["news".to_owned()]).unwrap();
+        let bob = create("bob@example", &[], &[]).unwrap();
         let tokens = Tokens::parse(&format!("{}\n{}", alice.entry, bob.entry)).unwrap();
         assert!(!format!("{}{}", alice.entry, bob.entry).contains(&alice.token));
         let found = tokens.find(&alice.token).expect("hers");
         assert_eq!(&*found.user, "alice");
         let may = |stream: &str| found.may_publish(stream);
         assert!(may("me") && may("lab-") && may("lab-7") && !may("lab") && !may("mine") && !may("*"));
+        assert!(found.may_watch("me") && found.may_watch("news") && !may("news") && !found.may_watch("new"));
+        let eve = create("eve", &[], &["news".to_owned()]).unwrap();
+        let eves = Tokens::parse(&eve.entry).unwrap();
+        let eves = eves.find(&eve.token).expect("hers");
+        assert!(eves.may_watch("news") && !eves.may_publish("news") && !eves.may_watch("me"));
         let found = tokens.find(&bob.token).expect("his");
         assert!(&*found.user == "bob@example" && found.may_publish("anything"));
         let mut random = fastrand::Rng::with_seed(7);
@@ -242,7 +273,10 @@ mod tests {
         let odd = format!("[[token]]\nuser = \"a\"\nsha256 = \"{long}\"\nstreams = [\"a*b\"]\n");
         assert!(refused(&odd).contains("stream"));
         assert!(Tokens::parse("").unwrap().all.is_empty(), "nobody may come in");
-        assert!(create("", &[]).is_err() && create("a:b", &[]).is_err() && create("a", &["x\"".into()]).is_err());
+        assert!(create("", &[], &[]).is_err() && create("a:b", &[], &[]).is_err());
+        for (streams, watch) in [(vec!["x\"".to_owned()], vec![]), (vec![], vec!["x\"".to_owned()])] {
+            assert!(create("a", &streams, &watch).is_err());
+        }
         let missing = Tokens::read(Path::new("no/such/file"))
             .expect_err("missing")
             .to_string();

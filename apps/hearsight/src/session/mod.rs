@@ -6,16 +6,18 @@ mod visit;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Codec, Packet};
+use hearsight_core::media::{Codec, Packet, Request};
 use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Signal, Why};
-use hearsight_core::stamped::Stamped;
+use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::host::{self, Host};
 
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
 use crate::serve::{Door, Guest};
 use crate::tape::{self, Recorder};
+use crate::view::{Totals, Views};
+use crate::watch::{Asked, NotShown, OnAir, Screen, Screens, View};
 use crate::wire::{self, ToClient, ToServer};
 use crate::wiring::{self, Audience, Doors, Rooms};
 
@@ -35,18 +37,23 @@ pub struct Sessions {
     open: Opener,
     recogniser: wire::Recogniser,
     roll: Roll,
+    screens: Screens,
+    /// None where pictures are shown as they come alone.
+    views: Option<Views>,
     /// Waits for the first session: a tape holds one.
     tape: Mutex<Option<(Recorder, usize)>>,
 }
 
 impl Sessions {
-    /// Sessions on `host`, whose rooms `open` opens, and of which others are `told`; the first is recorded on `tape`, with
-    /// the number of engine threads.
+    /// Sessions on `host`, whose rooms `open` opens, of which others are `told`, and which are shown on `screens`, as `views`
+    /// make it of them too; the first is recorded on `tape`, with the number of engine threads.
     pub fn new(
         host: Host,
         recogniser: wire::Recogniser,
         open: Opener,
         told: Told,
+        screens: Screens,
+        views: Option<Views>,
         tape: Option<(Recorder, usize)>,
     ) -> Sessions {
         let roll = Roll::new(told, host.clock());
@@ -55,6 +62,8 @@ impl Sessions {
             open,
             recogniser,
             roll,
+            screens,
+            views,
             tape: Mutex::new(tape),
         }
     }
@@ -62,6 +71,16 @@ impl Sessions {
     /// What all sessions came to, the running ones too.
     pub fn account(&self) -> Account {
         self.roll.account()
+    }
+
+    /// Where sessions are shown.
+    pub fn screens(&self) -> &Screens {
+        &self.screens
+    }
+
+    /// What smooth views came to, where there are any.
+    pub fn shown(&self) -> Option<&Totals> {
+        self.views.as_ref().map(Views::totals)
     }
 
     /// Lets nobody else in: newcomers are told to come back later.
@@ -98,6 +117,11 @@ impl Door for Sessions {
         if let Some((tape, threads)) = &tape {
             rooms = tape::record(rooms, *threads, tape);
         }
+        let on_air = self.screens.enter(&guest.stream, id);
+        rooms.view = self
+            .views
+            .as_ref()
+            .map(|views| views.viewing(on_air.screen(View::Smooth)));
         let meter = Meter::default();
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
@@ -135,7 +159,15 @@ impl Door for Sessions {
             nonsense: 0,
             tape,
             visit,
+            on_air,
         }))
+    }
+
+    fn watch(&self, stream: &str, of: Option<SessionId>, view: View) -> Result<(Screen, Asked), NotShown> {
+        if self.is_leaving() {
+            return Err(NotShown::Leaving);
+        }
+        self.screens.find(stream, of, view)
     }
 }
 
@@ -149,6 +181,19 @@ struct Caller {
     nonsense: u32,
     tape: Option<Recorder>,
     visit: Arc<Visit>,
+    on_air: OnAir,
+}
+
+impl Caller {
+    /// Shows viewers what arrives, as it arrives, and asks for the keyframes that they need.
+    fn show(&self, unit: &Stamped<Packet>) {
+        let screen = self.on_air.screen(View::Received);
+        screen.put(unit.clone());
+        let now = unit.trail.at(Mark::Released).unwrap_or(unit.born);
+        if screen.take_key_wish(now) {
+            self.reply.request(Request::Keyframe);
+        }
+    }
 }
 
 impl Peer for Caller {
@@ -165,6 +210,7 @@ impl Peer for Caller {
             Codec::Opus => self.session.push(&self.doors.sound, Signal::Item(unit)),
             Codec::H264 => {
                 self.speaker.saw(unit.item.payload.len());
+                self.show(&unit);
                 self.session.push(&self.doors.sight, Signal::Item(unit));
             }
         }

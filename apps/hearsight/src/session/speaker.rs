@@ -10,8 +10,10 @@ use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Gap, Lost, Signal};
 use hearsight_core::stamped::{Mark, Stamped, Trail};
 use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_shaders::interpolate::Rung;
 
 use crate::budget;
+use crate::view::{Counts, Origin, Reason};
 use crate::wire::{self, ToClient};
 use crate::wiring::Audience;
 
@@ -276,6 +278,34 @@ impl Audience for Speaker {
             Signal::Gap(gap) if gap.why != Lost::Replaced => self.lose(now, None, gap),
             _ => {}
         }
+    }
+
+    fn viewed(&self, _: Moment, signal: Signal<Counts>) {
+        // What was lost on the way to a screen is in the counts.
+        if let Signal::Item(item) = signal {
+            self.say(&ToClient::View(view_from_counts(&item.item)));
+        }
+    }
+}
+
+fn view_from_counts(counts: &Counts) -> wire::View {
+    wire::View {
+        received: counts.of(Origin::Received),
+        made: counts.of(Origin::Made),
+        extrapolated: counts.of(Origin::Extrapolated),
+        held: counts.of(Origin::Held),
+        rung: match counts.rung {
+            Rung::Full => wire::Rung::Full,
+            Rung::Vectors => wire::Rung::Vectors,
+            Rung::Blend => wire::Rung::Blend,
+            Rung::Hold => wire::Rung::Hold,
+        },
+        fps_in: counts.fps_in,
+        fps_out: counts.fps_out,
+        reason: counts.reason.map(|reason| match reason {
+            Reason::NoGpu => wire::Reason::NoGpu,
+            Reason::Overload => wire::Reason::Overload,
+        }),
     }
 }
 

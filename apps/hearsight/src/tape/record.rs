@@ -14,6 +14,7 @@ use hearsight_live::clock::Clock;
 
 use super::{Kind, Line, Shaped, line_from_packet, put_from};
 use crate::budget;
+use crate::view::Counts;
 use crate::wiring::{Audience, Hearing, Rooms};
 
 /// A tape ends here, whatever happens: an hour of one session is about half of it.
@@ -97,6 +98,8 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
         }),
         // Not on the tape: it is played in virtual time, where another thread's reading holds nobody up.
         reading: rooms.reading,
+        // Who watches is no part of the session: a tape is played to nobody.
+        view: rooms.view,
     }
 }
 
@@ -217,5 +220,8 @@ impl Audience for Overheard {
     }
     fn reading(&self, now: Moment, signal: Signal<Reading>) {
         self.inner.reading(now, signal);
+    }
+    fn viewed(&self, now: Moment, signal: Signal<Counts>) {
+        self.inner.viewed(now, signal);
     }
 }

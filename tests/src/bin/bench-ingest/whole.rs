@@ -1,7 +1,7 @@
 //! The whole server, as people run it.
 
 use anyhow::{Context, Result};
-use hearsight_codecs::encode::{H264Config, H264Encoder};
+use hearsight_codecs::encode::{H264Config, H264Encoder, Preset};
 use hearsight_core::media::{Picture, Plane, Planes};
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::clock::Clock;
@@ -81,6 +81,7 @@ fn flash() -> Result<Vec<Arc<[u8]>>> {
         fps: 30,
         bitrate: 2_000_000,
         gop: 300,
+        preset: Preset::default(),
     })?;
     let plane = |width: usize, height: usize, value: u8| Plane {
         bytes: Arc::new(vec![value; width * height]),

@@ -32,9 +32,30 @@ const CLIPS: [(&str, &str); 14] = [
     ("bbb", "animation/bbb_720p25.mp4"),
 ];
 
+/// Three pictures each, of which the one in the middle is a photograph too.
+const TRIPLETS: [&str; 3] = ["Dimetrodon", "RubberWhale", "Walking"];
+
+/// What a clip shows, or how it came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Natural,
+    Talking,
+    Animation,
+    Triplet,
+    Rendered,
+}
+
+impl Kind {
+    /// Whether it is one of the clips of the reference figures.
+    pub(crate) fn is_reference(self) -> bool {
+        matches!(self, Kind::Natural | Kind::Talking | Kind::Animation)
+    }
+}
+
 /// One clip, ready to be rebuilt.
 pub(crate) struct Clip {
     pub(crate) name: String,
+    pub(crate) kind: Kind,
     /// What tells files made of it from others.
     pub(crate) stem: String,
     pub(crate) width: u32,
@@ -48,14 +69,26 @@ pub(crate) struct Clip {
 /// Where a clip comes from.
 pub(crate) enum Source {
     File(&'static str, PathBuf),
+    /// A folder of three pictures.
+    Triplet(&'static str, PathBuf),
     Rendered(rendered::Scene),
 }
 
 impl Source {
     pub(crate) fn name(&self) -> &str {
         match self {
-            Source::File(name, _) => name,
+            Source::File(name, _) | Source::Triplet(name, _) => name,
             Source::Rendered(scene) => scene.name(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Source::File(_, path) if path.parent().is_some_and(|it| it.ends_with("talking")) => Kind::Talking,
+            Source::File(_, path) if path.parent().is_some_and(|it| it.ends_with("animation")) => Kind::Animation,
+            Source::File(..) => Kind::Natural,
+            Source::Triplet(..) => Kind::Triplet,
+            Source::Rendered(_) => Kind::Rendered,
         }
     }
 }
@@ -68,9 +101,13 @@ pub(crate) fn sources(named: &[String]) -> Vec<Source> {
         .iter()
         .map(|(name, path)| Source::File(name, root.join("video").join(path)))
         .filter(|source| matches!(source, Source::File(_, path) if path.is_file()));
+    let triplets = TRIPLETS
+        .iter()
+        .map(|name| Source::Triplet(name, root.join("triplets").join(format!("middlebury_{name}"))))
+        .filter(|source| matches!(source, Source::Triplet(_, path) if path.is_dir()));
     let rendered = rendered::Scene::ALL.into_iter().map(Source::Rendered);
     let wanted = |source: &Source| named.is_empty() || named.iter().any(|name| name == source.name());
-    real.chain(rendered).filter(wanted).collect()
+    real.chain(triplets).chain(rendered).filter(wanted).collect()
 }
 
 /// Reads, halves, encodes and decodes a clip's first `frames` pictures. What ffmpeg makes lies in `folder`, and is taken
@@ -81,6 +118,7 @@ pub(crate) fn load(source: &Source, how: Stream, frames: usize, folder: &Path) -
     if !raw.is_file() {
         match source {
             Source::File(_, path) => decode_file(path, frames, &raw)?,
+            Source::Triplet(_, folder) => join_three(folder, &raw)?,
             Source::Rendered(scene) => fs::write(&raw, scene.render(frames))?,
         }
     }
@@ -104,6 +142,7 @@ pub(crate) fn load(source: &Source, how: Stream, frames: usize, folder: &Path) -
     Ok(Clip {
         stem: format!("{name}-{frames}-{how:?}"),
         name,
+        kind: source.kind(),
         width,
         height,
         kept,
@@ -142,7 +181,7 @@ pub(crate) fn ffmpeg() -> Command {
     command
 }
 
-fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
+pub(crate) fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     let mut command = ffmpeg();
     command
         .arg("-i")
@@ -159,11 +198,22 @@ fn decode_file(path: &Path, frames: usize, raw: &Path) -> Result<()> {
     run(command.arg(raw), None).map(drop)
 }
 
+/// A clip of three pictures; a row or a column that would be odd is left out.
+fn join_three(folder: &Path, raw: &Path) -> Result<()> {
+    let mut command = ffmpeg();
+    for name in ["frame10.png", "frame10i11.png", "frame11.png"] {
+        command.arg("-i").arg(folder.join(name));
+    }
+    let joined = "[0][1][2]concat=n=3:v=1:a=0,crop=trunc(iw/2)*2:trunc(ih/2)*2";
+    command.args(["-filter_complex", joined, "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"]);
+    run(command.arg(raw), None).map(drop)
+}
+
 /// Width and height in luma pixels.
-type Size = (u32, u32);
+pub(crate) type Size = (u32, u32);
 
 /// Size and pictures of a YUV4MPEG2 stream of planar 4:2:0 with 8 bits, whose frames have no parameters.
-fn pictures_of(bytes: &[u8]) -> Option<(Size, Vec<&[u8]>)> {
+pub(crate) fn pictures_of(bytes: &[u8]) -> Option<(Size, Vec<&[u8]>)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let header = std::str::from_utf8(&bytes[..end]).ok()?;
     let side = |tag: char| {
@@ -188,7 +238,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    fn encode(self, kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
+    pub(crate) fn encode(self, kept: &[u8], (width, height): Size, stream: &Path) -> Result<()> {
         let mut command = match self {
             Stream::Reference => {
                 let mut command = ffmpeg();
@@ -244,7 +294,7 @@ impl Stream {
 }
 
 /// Every picture of a stream of one slice per picture, by our decoder: a unit begins with what precedes a slice.
-fn decode(stream: &[u8]) -> Result<Vec<Decoded>> {
+pub(crate) fn decode(stream: &[u8]) -> Result<Vec<Decoded>> {
     let marks = (0..stream.len().saturating_sub(4)).filter(|&at| stream[at..at + 3] == [0, 0, 1]);
     let (mut starts, mut whole) = (Vec::new(), true);
     for at in marks {

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use hearsight_core::media::{Decoded, Picture, Planes};
-use hearsight_shaders::interpolate::{Held, Motion, Pair, Rung, make};
-use hearsight_shaders::recipe;
+use hearsight_shaders::interpolate::{Held, Motion, Pair, Rung, extrapolate, make};
+use hearsight_shaders::maker::{self, Maker, Precision};
+use hearsight_shaders::network::Ready;
+use hearsight_shaders::{Device, Texture, recipe};
 
 use crate::material::{self, Clip, luma};
 
@@ -18,16 +20,31 @@ pub(crate) enum Method {
     Minterpolate,
     Recipe,
     Vectors,
+    Full,
+    /// Not between, but after: the picture is made without the later one.
+    Onward,
+    /// The same as `Full`, on the device and in these numbers.
+    Device(Precision),
 }
 
 impl Method {
-    pub(crate) const ALL: [Method; 5] = [
+    pub(crate) const ALL: [Method; 10] = [
         Method::Hold,
         Method::Blend,
         Method::Minterpolate,
         Method::Recipe,
         Method::Vectors,
+        Method::Full,
+        Method::Onward,
+        Method::Device(Precision::F32),
+        Method::Device(Precision::F16),
+        Method::Device(Precision::Int8),
     ];
+
+    /// Whether it is measured unless others are named: a driver that computes on the CPU takes seconds for a picture.
+    pub(crate) fn is_usual(&self) -> bool {
+        !matches!(self, Method::Device(_))
+    }
 
     /// Its key in the last line.
     pub(crate) fn name(self) -> &'static str {
@@ -37,6 +54,11 @@ impl Method {
             Method::Minterpolate => "minterpolate",
             Method::Recipe => "recipe",
             Method::Vectors => "vectors",
+            Method::Full => "full",
+            Method::Onward => "onward",
+            Method::Device(Precision::F32) => "device-f32",
+            Method::Device(Precision::F16) => "device-f16",
+            Method::Device(Precision::Int8) => "device-int8",
         }
     }
 }
@@ -56,13 +78,25 @@ pub(crate) fn rebuild(method: Method, clip: &Clip, folder: &Path) -> Result<Rebu
     if method == Method::Minterpolate {
         return minterpolate(clip, folder);
     }
+    if method == Method::Full {
+        // What is done once is not a picture's.
+        Ready::built_in();
+    }
+    if let Method::Device(precision) = method {
+        return on_device(clip, precision);
+    }
     let began = processor_seconds()?;
     let mut pictures = Vec::new();
     let mut held = (0, 0);
     let mut before = None;
-    for pair in clip.kept.windows(2) {
+    for (number, pair) in clip.kept.windows(2).enumerate() {
         let [earlier, later] = [&pair[0], &pair[1]];
         let made = match method {
+            Method::Onward => luma(&onward(
+                number.checked_sub(1).map(|last| &clip.kept[last]),
+                earlier,
+                &mut before,
+            )?),
             Method::Recipe => recipe::half_way(&earlier.picture, &later.picture, &later.motion)?,
             _ => {
                 let made = ours(method, earlier, later, &mut before)?;
@@ -86,6 +120,7 @@ fn ours(
     let rung = match method {
         Method::Hold => Rung::Hold,
         Method::Blend => Rung::Blend,
+        Method::Full => Rung::Full,
         _ => Rung::Vectors,
     };
     let motion = Motion::new(&later.motion, (later.picture.width, later.picture.height));
@@ -98,6 +133,47 @@ fn ours(
     let made = make(pair, 0.5, rung)?;
     *before = Some(motion);
     Ok((made.picture, made.held))
+}
+
+fn on_device(clip: &Clip, precision: Precision) -> Result<Rebuilt> {
+    let device = Device::open()?;
+    let maker = Maker::with(&device, precision)?;
+    let began = processor_seconds()?;
+    let (mut pictures, mut before) = (Vec::new(), None);
+    for pair in clip.kept.windows(2) {
+        let [earlier, later] = [&pair[0], &pair[1]].map(|kept| Texture::upload(&device, &kept.picture));
+        let (motion, _) = maker.motion(&device, &pair[1].motion, (clip.width, clip.height))?;
+        let pair = maker::Pair {
+            earlier: &earlier?,
+            later: &later?,
+            before: before.as_ref(),
+            motion: &motion,
+        };
+        let made = maker.make(&device, pair, 0.5, Rung::Full)?;
+        let [luma, ..] = made.picture.pixels.read(&device)?;
+        pictures.push(Some(luma));
+        before = Some(motion);
+    }
+    let cpu = (processor_seconds()? - began) / pictures.len() as f64;
+    Ok(Rebuilt {
+        pictures,
+        cpu,
+        held: (0, 0),
+    })
+}
+
+/// What is likely to follow the later picture after half an interval; the later picture itself where it is the first.
+fn onward(earlier: Option<&Decoded>, later: &Decoded, before: &mut Option<Motion>) -> Result<Picture<Planes>> {
+    let motion = Motion::new(&later.motion, (later.picture.width, later.picture.height));
+    let pair = Pair {
+        earlier: earlier.map_or(&later.picture, |earlier| &earlier.picture),
+        later: &later.picture,
+        before: before.as_ref(),
+        motion: &motion,
+    };
+    let made = extrapolate(pair, 0.5, Rung::Vectors)?;
+    *before = Some(motion);
+    Ok(made.picture)
 }
 
 /// Of this thread, in seconds (proc(5), schedstat: the first number is nanoseconds on a processor).

@@ -7,6 +7,7 @@ import { part } from "./dom.js";
 import { FiguresView } from "./figures_view.js";
 import { LevelView } from "./level_view.js";
 import { ReadingView } from "./reading_view.js";
+import { SmoothView } from "./smooth_view.js";
 import { TokenView } from "./token_view.js";
 import { WaterfallView } from "./waterfall_view.js";
 
@@ -14,6 +15,7 @@ const captionsView = new CaptionsView();
 const waterfallView = new WaterfallView();
 const figuresView = new FiguresView();
 const levelView = new LevelView();
+const smoothView = new SmoothView();
 const devicesView = new DevicesView((kind, deviceId) => void changeDevice(kind, deviceId));
 const tokenView = new TokenView(() => void begin());
 
@@ -37,10 +39,11 @@ if (new URLSearchParams(location.search).get("autostart") === "1") void begin();
 
 async function begin(): Promise<void> {
   part("error").hidden = true;
-  const fresh = new Session({ url: location.origin, stream: `page-${Math.random().toString(36).slice(2, 10)}`, media: devicesView.choice(), ...tokenView.choice() });
+  const shown = tokenView.choice();
+  const fresh = new Session({ url: location.origin, stream: `page-${Math.random().toString(36).slice(2, 10)}`, media: devicesView.choice(), ...shown });
   session = fresh;
   note({ type: "restarted" });
-  listen(fresh);
+  listen(fresh, shown.token);
   try {
     await fresh.start();
   } catch (error) {
@@ -49,9 +52,13 @@ async function begin(): Promise<void> {
   }
 }
 
-function listen(fresh: Session): void {
+function listen(fresh: Session, token: string | undefined): void {
   let connections = 0;
-  fresh.on("state", showState);
+  fresh.on("state", (state) => {
+    showState(state);
+    if (state.name === "live") smoothView.live(fresh, token);
+    else if (state.name === "closed" || state.name === "failed") smoothView.over();
+  });
   fresh.on("session", ({ recogniser }) => {
     connections += 1;
     if (connections > 1) note({ type: "reconnected" });
@@ -75,6 +82,9 @@ function listen(fresh: Session): void {
   fresh.on("reading", (event) => {
     readingView.show(event);
     void fresh.shown(event.id);
+  });
+  fresh.on("view", (event) => {
+    smoothView.made(event);
   });
   fresh.on("lost", (event) => {
     figuresView.missing(event);

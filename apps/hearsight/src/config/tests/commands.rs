@@ -22,7 +22,7 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
         load_within(["hearsight"], around(&[], None)),
         Err(ConfigError::Usage(_))
     ));
-    let token = load_within(["hearsight", "token", "me", "--streams", "a,b*"], bad())
+    let token = load_within(["hearsight", "token", "me", "--streams", "a,b*", "--watch", "c"], bad())
         .unwrap()
         .command;
     let streams = vec!["a".into(), "b*".into()];
@@ -30,7 +30,8 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
         token,
         Command::Token {
             user: "me".into(),
-            streams
+            streams,
+            watch: vec!["c".into()],
         }
     );
     let Err(ConfigError::Usage(help)) = load_within(["hearsight", "serve", "--help"], around(&[], None)) else {
@@ -41,6 +42,18 @@ fn each_subcommand_is_understood_and_a_worker_reads_no_settings() {
         help.contains("--listen-http") && help.contains("HEARSIGHT_LISTEN_HTTP") && help.contains("[listen]"),
         "{help}"
     );
+}
+
+#[test]
+fn smoothing_a_film_reads_no_settings() {
+    let bad = around(&[("HEARSIGHT_LISTEN_HTPP", "x")], None);
+    let asked = load_within(["hearsight", "smooth", "in.mp4", "out.mp4"], bad).unwrap();
+    let Command::Smooth(options) = asked.command else {
+        panic!("a film is to be made smooth")
+    };
+    assert_eq!((options.input, options.output), ("in.mp4".into(), "out.mp4".into()));
+    let nothing = load_within(["hearsight", "smooth", "in.mp4"], around(&[], None));
+    assert!(matches!(nothing, Err(ConfigError::Usage(_))));
 }
 
 #[test]

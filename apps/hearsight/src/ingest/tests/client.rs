@@ -11,7 +11,7 @@ use hearsight_live::clock::Clock;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::channel::ChannelId;
 use str0m::format::Codec as Format;
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime as RtpTime, Mid};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaData, MediaKind, MediaTime as RtpTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
@@ -66,7 +66,7 @@ pub(crate) fn start(config: impl FnOnce(&mut Config)) -> (Ingest, Clock) {
     (Ingest::start(wanted, clock).expect("ingest starts"), clock)
 }
 
-/// A client that sends sound and pictures and opens our channel.
+/// A client that sends or receives sound and pictures and opens our channel.
 pub(crate) struct Client {
     pub(crate) rtc: Rtc,
     pub(crate) socket: UdpSocket,
@@ -80,6 +80,10 @@ pub(crate) struct Client {
     pub(crate) closed: bool,
     pub(crate) messages: Vec<String>,
     pub(crate) keyframes_wanted: u32,
+    /// The pictures that came.
+    pub(crate) shown: Vec<MediaData>,
+    /// Loses every incoming RTP datagram for which it says so.
+    pub(crate) lose_next: u32,
     /// What went out, for tests that replay and mutate.
     pub(crate) sent: Vec<Vec<u8>>,
     /// Drops every outgoing RTP datagram for which it says so.
@@ -93,7 +97,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// One that publishes, and its offer.
     pub(crate) fn new(clock: Clock) -> (Client, String) {
+        Client::going(Direction::SendOnly, clock)
+    }
+
+    /// One that watches, and its offer.
+    pub(crate) fn watching(clock: Clock) -> (Client, String) {
+        Client::going(Direction::RecvOnly, clock)
+    }
+
+    fn going(direction: Direction, clock: Clock) -> (Client, String) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let interval = Duration::from_millis(20);
         let mut rtc = RtcConfig::new()
@@ -106,8 +120,8 @@ impl Client {
         let address = socket.local_addr().expect("an address");
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("a candidate"));
         let mut api = rtc.sdp_api();
-        let sound = api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
-        let picture = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, None);
+        let sound = api.add_media(MediaKind::Audio, direction, None, None, None);
+        let picture = api.add_media(MediaKind::Video, direction, None, None, None);
         let channel = api.add_channel(CHANNEL.to_owned());
         let (offer, pending) = api.apply().expect("an offer");
         let client = Client {
@@ -123,6 +137,8 @@ impl Client {
             closed: false,
             messages: Vec::new(),
             keyframes_wanted: 0,
+            shown: Vec::new(),
+            lose_next: 0,
             sent: Vec::new(),
             drop_next: 0,
             no_checks: false,
@@ -276,6 +292,10 @@ impl Client {
             return self.rtc.handle_input(Input::Timeout(now)).expect("time passes");
         };
         self.received += 1;
+        if is_rtp(&buffer) && self.lose_next > 0 {
+            self.lose_next -= 1;
+            return;
+        }
         let destination = self.socket.local_addr().expect("an address");
         let receive = Receive::new(Protocol::Udp, source, destination, &buffer[..length]).expect("a datagram");
         self.rtc.handle_input(Input::Receive(now, receive)).expect("received");
@@ -287,11 +307,15 @@ impl Client {
                 self.closed = true;
                 return now(&self.clock);
             }
-            match self.rtc.poll_output().expect("polled") {
+            let Ok(output) = self.rtc.poll_output() else {
+                // Both sides said goodbye at once.
+                self.closed = true;
+                return now(&self.clock);
+            };
+            match output {
                 Output::Timeout(at) => return at,
                 Output::Transmit(transmit) => {
-                    let rtp = transmit.contents[0] >= 128 && !(192..224).contains(&transmit.contents[1]);
-                    if rtp && self.drop_next > 0 {
+                    if is_rtp(&transmit.contents) && self.drop_next > 0 {
                         self.drop_next -= 1;
                         continue;
                     }
@@ -314,10 +338,15 @@ impl Client {
             Event::ChannelOpen(..) => self.open = true,
             Event::ChannelData(data) => self.messages.push(String::from_utf8(data.data).expect("text")),
             Event::Closed => self.closed = true,
+            Event::MediaData(data) => self.shown.push(data),
             Event::KeyframeRequest(request) if request.kind == KeyframeRequestKind::Pli => self.keyframes_wanted += 1,
             _ => {}
         }
     }
+}
+
+fn is_rtp(datagram: &[u8]) -> bool {
+    datagram[0] >= 128 && !(192..224).contains(&datagram[1])
 }
 
 pub(crate) fn now(clock: &Clock) -> Instant {

@@ -1,14 +1,14 @@
 //! How near a rebuilt picture comes to the true one.
 
 /// Peak signal-to-noise ratio of two planes of 8-bit samples, in dB; at most 100, where they are equal.
-pub(crate) fn psnr(made: &[u8], truth: &[u8]) -> f64 {
+pub fn psnr(made: &[u8], truth: &[u8]) -> f64 {
     let squares = made.iter().zip(truth).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2));
     let mean = squares.sum::<u64>() as f64 / made.len().max(1) as f64;
     10.0 * (255.0_f64.powi(2) / mean.max(255.0_f64.powi(2) * 1e-10)).log10()
 }
 
 /// Structural similarity (Wang, Bovik, Sheikh and Simoncelli 2004), mean over windows of 8 × 8 that lie 4 apart.
-pub(crate) fn ssim(made: &[u8], truth: &[u8], width: usize, height: usize) -> f64 {
+pub fn ssim(made: &[u8], truth: &[u8], width: usize, height: usize) -> f64 {
     let (mut sum, mut windows) = (0.0, 0_u32);
     for top in (0..height.saturating_sub(7)).step_by(4) {
         for left in (0..width.saturating_sub(7)).step_by(4) {

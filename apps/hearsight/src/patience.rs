@@ -1,10 +1,8 @@
-//! Whether and when a connection is tried again.
+//! Whether and when something that failed elsewhere is tried again: waits grow, are jittered, and come to an end.
 
 use hearsight_core::time::Span;
 
-use crate::send::DialError;
-
-/// The first wait, and the most of one, without a wish of the server's.
+/// The first wait where nobody names another, and the most of one, without a wish of the server's.
 const FIRST: Span = Span::from_millis(500);
 const MOST: Span = Span::from_secs(30);
 /// A server that wants to be left alone for longer is tried anyway.
@@ -13,34 +11,41 @@ const MOST_ASKED: Span = Span::from_secs(300);
 const DOUBLINGS: u32 = 6;
 
 /// Counts failures in a row.
-pub(super) struct Patience {
+pub(crate) struct Patience {
     retries: Option<u32>,
     failures: u32,
+    first: Span,
     rng: fastrand::Rng,
 }
 
 impl Patience {
     /// Allows so many retries in a row; none: any number. The seed tells many connections apart, so that they don't all
     /// come back in one moment.
-    pub(super) fn new(retries: Option<u32>, seed: u64) -> Patience {
+    pub(crate) fn new(retries: Option<u32>, seed: u64) -> Patience {
+        Patience::beginning(FIRST, retries, seed)
+    }
+
+    /// The same with another first wait.
+    pub(crate) fn beginning(first: Span, retries: Option<u32>, seed: u64) -> Patience {
         Patience {
             retries,
             failures: 0,
+            first,
             rng: fastrand::Rng::with_seed(seed),
         }
     }
 
     /// A connection lasted: what failed before is forgiven.
-    pub(super) fn restore(&mut self) {
+    pub(crate) fn restore(&mut self) {
         self.failures = 0;
     }
 
     /// How long to wait after one more failure, at least `asked` where the server said so; none when it is enough.
-    pub(super) fn wait(&mut self, asked: Option<Span>) -> Option<Span> {
+    pub(crate) fn wait(&mut self, asked: Option<Span>) -> Option<Span> {
         if self.retries.is_some_and(|retries| self.failures >= retries) {
             return None;
         }
-        let doubled = (FIRST * (1 << self.failures.min(DOUBLINGS))).min(MOST);
+        let doubled = (self.first * (1 << self.failures.min(DOUBLINGS))).min(MOST);
         self.failures = self.failures.saturating_add(1);
         // Half of it is left to chance (full jitter would sometimes not wait at all).
         let jittered = doubled / 2 + Span::from_nanos(self.rng.i64(0..=doubled.nanos() / 2));
@@ -49,19 +54,6 @@ impl Patience {
             Some(asked) => asked.min(MOST_ASKED) + jittered / 4,
             None => jittered,
         })
-    }
-}
-
-/// Whether trying again can help, and how long the server wants to be left alone.
-pub(super) fn again(error: &DialError) -> Option<Option<Span>> {
-    match error {
-        DialError::Unreachable(_) | DialError::TimedOut(_) => Some(None),
-        DialError::Refused {
-            status: 408 | 425 | 429 | 500..=599,
-            retry_after,
-            ..
-        } => Some(*retry_after),
-        DialError::Address(_) | DialError::Refused { .. } | DialError::Answer(_) | DialError::Stack(_) => None,
     }
 }
 
@@ -96,22 +88,5 @@ mod tests {
         }
         let wait = patience.wait(Some(Span::from_secs(1_000_000))).unwrap();
         assert!(wait <= MOST_ASKED + MOST);
-    }
-
-    #[test]
-    fn only_what_may_pass_is_tried_again() {
-        let refused = |status| DialError::Refused {
-            status,
-            detail: String::new(),
-            retry_after: Some(Span::from_secs(3)),
-        };
-        for status in [429, 503, 500, 502] {
-            assert_eq!(again(&refused(status)), Some(Some(Span::from_secs(3))), "{status}");
-        }
-        for status in [400, 401, 403, 404, 405, 415, 422, 302, 200] {
-            assert_eq!(again(&refused(status)), None, "{status}");
-        }
-        assert_eq!(again(&DialError::TimedOut("x")), Some(None));
-        assert_eq!(again(&DialError::Address("x".into())), None);
     }
 }
