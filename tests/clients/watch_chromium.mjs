@@ -38,9 +38,9 @@ try {
     return route.fulfill({ contentType, body });
   });
   await page.goto("http://viewer.localhost/");
-  // The caller bounds both. Nobody may publish yet; and its PATCH lacks If-Match, which the server says, and needs no candidate.
-  while (!(await page.evaluate(watch, endpoint))) await page.waitForTimeout(1_000);
-  while ((await page.evaluate(() => globalThis.decoded())).pictures < Number(pictures)) await page.waitForTimeout(100);
+  // Both within the time limit. Nobody may publish yet; and its PATCH lacks If-Match, which the server says, and needs no candidate.
+  await page.waitForFunction(watch, endpoint, { polling: 1_000 });
+  await page.waitForFunction(async (wanted) => (await globalThis.decoded()).pictures >= wanted, Number(pictures), { polling: 100 });
   console.log(JSON.stringify(await page.evaluate(stop)));
 } finally {
   await context.close();
