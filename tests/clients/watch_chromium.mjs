@@ -39,8 +39,8 @@ try {
   });
   await page.goto("http://viewer.localhost/");
   // The caller bounds both. Nobody may publish yet; and its PATCH lacks If-Match, which the server says, and needs no candidate.
-  while (!(await page.evaluate(watch, endpoint))) await page.waitForTimeout(1_000);
-  while ((await page.evaluate(() => globalThis.decoded())).pictures < Number(pictures)) await page.waitForTimeout(100);
+  while (!(await page.evaluate(watch, endpoint))) await page.evaluate(after, 1_000);
+  while ((await page.evaluate(() => globalThis.decoded())).pictures < Number(pictures)) await page.evaluate(after, 100);
   console.log(JSON.stringify(await page.evaluate(stop)));
 } finally {
   await context.close();
@@ -72,6 +72,11 @@ async function watch(endpoint) {
     return { pictures: video?.framesDecoded ?? 0, size: [video?.frameWidth, video?.frameHeight] };
   };
   return true;
+}
+
+/** Runs in the page: milliseconds until a client asks again. */
+function after(milliseconds) {
+  return new Promise((done) => setTimeout(done, milliseconds));
 }
 
 /** Runs in the page. */

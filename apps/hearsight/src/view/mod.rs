@@ -8,7 +8,7 @@
 //!
 //! Every display moment is one unit out of [`Smooth`]: a picture that came, one that was made between two or after the
 //! last, or none, where the one before is held. Nothing is done while nobody watches. Start at [`Smooth`]; when things are
-//! shown is [`display`]'s, how well they are made is [`ladder`]'s, and who makes them [`hand`]'s.
+//! shown is [`display`]'s, how well they are made is [`ladder`]'s, and who makes them `hand`'s.
 
 mod account;
 mod coder;

@@ -272,8 +272,10 @@ impl Client {
             .handle_input(Input::Timeout(now(&self.clock)))
             .expect("time passes");
         self.drain();
-        self.receive(Duration::ZERO);
-        self.drain();
+        // Everything: a client that takes less than comes has its socket run over.
+        while self.receive(Duration::ZERO) {
+            self.drain();
+        }
     }
 
     pub(crate) fn close(&mut self) {
@@ -281,7 +283,8 @@ impl Client {
         self.drain();
     }
 
-    fn receive(&mut self, wait: Duration) {
+    /// Takes one datagram, waiting so long at most. False where none came.
+    fn receive(&mut self, wait: Duration) -> bool {
         // Zero would mean for ever.
         let wait = wait.clamp(Duration::from_micros(100), Duration::from_millis(50));
         self.socket.set_read_timeout(Some(wait)).expect("a timeout");
@@ -289,16 +292,19 @@ impl Client {
         let received = self.socket.recv_from(&mut buffer);
         let now = now(&self.clock);
         let Ok((length, source)) = received else {
-            return self.rtc.handle_input(Input::Timeout(now)).expect("time passes");
+            self.rtc.handle_input(Input::Timeout(now)).expect("time passes");
+            self.drain();
+            return false;
         };
         self.received += 1;
         if is_rtp(&buffer) && self.lose_next > 0 {
             self.lose_next -= 1;
-            return;
+            return true;
         }
         let destination = self.socket.local_addr().expect("an address");
         let receive = Receive::new(Protocol::Udp, source, destination, &buffer[..length]).expect("a datagram");
         self.rtc.handle_input(Input::Receive(now, receive)).expect("received");
+        true
     }
 
     fn drain(&mut self) -> Instant {

@@ -23,7 +23,8 @@ struct Cinema {
     clock: Clock,
     screen: Screen,
     viewers: Arc<AtomicUsize>,
-    shown: u32,
+    /// What was put on the screen, in order.
+    shown: Vec<Vec<u8>>,
 }
 
 impl Cinema {
@@ -34,7 +35,7 @@ impl Cinema {
             clock,
             screen: Screen::default(),
             viewers: Arc::default(),
-            shown: 0,
+            shown: Vec::new(),
         }
     }
 
@@ -58,23 +59,34 @@ impl Cinema {
 
     /// Puts the next picture on the screen, 40 ms of media time after the last: a keyframe where one is wished for. Then the
     /// viewers take what comes for as long as a path of 1 Mbit/s needs for it.
-    fn show(&mut self, viewers: &mut [&mut Client]) -> Vec<u8> {
+    fn show(&mut self, viewers: &mut [&mut Client]) {
         let now = self.clock.now();
         let key = self.screen.take_key_wish(now);
-        let bytes = picture(key, 2_000, self.shown as u8);
+        let number = self.shown.len();
+        let bytes = picture(key, 2_000, number as u8);
         let packet = Packet {
             codec: Codec::H264,
             payload: bytes.clone().into(),
             key,
             missing: 0,
         };
-        let at = MediaTime::from_millis(40 * i64::from(self.shown));
-        self.shown += 1;
+        let at = MediaTime::from_millis(40 * number as i64);
+        self.shown.push(bytes);
         self.screen.put(Stamped::new(at, now, packet));
         while self.clock.now() < now + Span::from_millis(20) {
             viewers.iter_mut().for_each(|viewer| viewer.pump());
         }
-        bytes
+    }
+
+    /// Which of the pictures a viewer got; panics where one is none of them.
+    fn numbers(&self, viewer: &Client) -> Vec<usize> {
+        let mut next = 0;
+        let number = |got: &[u8]| {
+            let ahead = self.shown[next..].iter().position(|sent| *sent == got);
+            next += ahead.expect("whole, as it was, and in order") + 1;
+            next - 1
+        };
+        viewer.shown.iter().map(|shown| &shown.data[..]).map(number).collect()
     }
 
     /// Shows pictures until the viewer has got what it wants.
@@ -103,20 +115,17 @@ fn every_viewer_gets_every_picture_whole_from_a_keyframe_on() {
     for viewer in [&mut one, &mut late] {
         assert!(viewer.shown[0].is_keyframe(), "a decoder can begin with it");
     }
-    let sent: Vec<Vec<u8>> = (0..50).map(|_| cinema.show(&mut [&mut one, &mut late])).collect();
-    for viewer in [&mut one, &mut late] {
-        viewer.until(|c| c.shown.last().is_some_and(|shown| *shown.data == sent[49][..]));
-        let tail = &viewer.shown[viewer.shown.len() - 50..];
-        for (got, sent) in tail.iter().zip(&sent) {
-            assert_eq!(*got.data, sent[..], "whole, as it was");
+    let before = [one.shown.len(), late.shown.len()];
+    (0..50).for_each(|_| cinema.show(&mut [&mut one, &mut late]));
+    for (viewer, before) in [&mut one, &mut late].into_iter().zip(before) {
+        cinema.show_until(viewer, |c| c.shown.len() >= before + 50);
+        let numbers = cinema.numbers(viewer);
+        for (two, got) in numbers.windows(2).zip(viewer.shown.windows(2)) {
+            // A path that is too narrow for a while, as a busy machine's may be, costs pictures up to a keyframe, and no others.
+            assert!(two[1] == two[0] + 1 || got[1].is_keyframe(), "{numbers:?}");
+            let ticks = got[1].time.numer() - got[0].time.numer();
+            assert_eq!(ticks, 3_600 * (two[1] - two[0]) as u64, "40 ms of media time each");
         }
-        let ticks: Vec<_> = viewer.shown.iter().map(|shown| shown.time.numer()).collect();
-        assert!(ticks.is_sorted_by(|a, b| a < b), "nothing comes twice: {ticks:?}");
-        assert!(
-            tail.windows(2)
-                .all(|two| two[1].time.numer() - two[0].time.numer() == 3_600),
-            "40 ms of media time"
-        );
     }
     assert_eq!((cinema.ingest.stats().viewers, cinema.ingest.stats().open), (2, 0));
 }
@@ -159,7 +168,8 @@ fn a_lost_packet_is_sent_again_and_a_decoder_that_asks_gets_a_keyframe() {
     cinema.show_until(&mut viewer, |c| c.shown.len() > 10);
     for lost in 1..4 {
         viewer.lose_next = lost;
-        let bytes = cinema.show(&mut [&mut viewer]);
+        cinema.show(&mut [&mut viewer]);
+        let bytes = cinema.shown.last().cloned().unwrap_or_default();
         cinema.show_until(&mut viewer, |c| c.shown.iter().any(|shown| *shown.data == bytes[..]));
         assert_eq!(viewer.lose_next, 0);
     }
