@@ -73,24 +73,24 @@ impl Shares {
 
     fn mix(&self, ways: [[&[u8]; 2]; 3], split: Split, target: &mut [u8]) {
         let length = target.len();
-        let [[a, b], smoothed, still] = ways.map(|pair| pair.map(|line| &line[..length]));
-        let [chosen_share, smoothed_share, still_share, later] = self.0.each_ref().map(|shares| &shares[..length]);
+        let [[a, b], backward, still] = ways.map(|pair| pair.map(|line| &line[..length]));
+        let [forward_share, backward_share, still_share, later] = self.0.each_ref().map(|shares| &shares[..length]);
         let onward = split.share();
         for at in 0..length {
             // How far apart the two pictures are in this very sample, along each way.
             let pair = |[a, b]: [&[u8]; 2]| (f32::from(a[at]), f32::from(b[at]));
             let mean = |(a, b): (f32, f32), later: f32| a + (b - a) * later;
             let doubt = |(a, b): (f32, f32)| DOUBT + (b - a).abs();
-            let (chosen, smoothed, still) = (pair([a, b]), pair(smoothed), pair(still));
-            let doubts = [doubt(chosen), doubt(smoothed), doubt(still)];
+            let (forward, backward, still) = (pair([a, b]), pair(backward), pair(still));
+            let doubts = [doubt(forward), doubt(backward), doubt(still)];
             // Shares over doubts, all times the product of the doubts.
             let shares = [
-                chosen_share[at] * doubts[1] * doubts[2],
-                smoothed_share[at] * doubts[0] * doubts[2],
+                forward_share[at] * doubts[1] * doubts[2],
+                backward_share[at] * doubts[0] * doubts[2],
                 still_share[at] * doubts[0] * doubts[1],
             ];
-            let sum = mean(chosen, later[at]) * shares[0]
-                + mean(smoothed, onward) * shares[1]
+            let sum = mean(forward, later[at]) * shares[0]
+                + mean(backward, onward) * shares[1]
                 + mean(still, onward) * shares[2];
             let sum = sum / (shares[0] + shares[1] + shares[2]);
             target[at] = (sum + 0.5) as u8;

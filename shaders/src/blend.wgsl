@@ -1,6 +1,6 @@
 // Makes one plane of a picture from its neighbours, by the weighed ways.
 //
-// Inputs:  earlier, later: the plane, r8unorm; ways: the plane along the chosen and the smoothed vectors, as warp.wgsl makes
+// Inputs:  earlier, later: the plane, r8unorm; ways: the plane along the forward and the backward vectors, as warp.wgsl makes
 //          it; weights: per luma cell the shares of the three ways, and the later picture's share of the first;
 //          verdict: what compare.wgsl found over the whole picture.
 // Outputs: made: four samples to a word, `stride` words to a row.
@@ -72,12 +72,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let b = floor(textureLoad(later, place, 0).r * 255.0 + 0.5);
         let aside = f32(at) / 4.0 - 0.375;
         let share = mix(here, select(right, left, aside < 0.0), abs(aside));
-        let chosen = vec2<f32>(byte(run.x, at), byte(run.y, at));
-        let smoothed = vec2<f32>(byte(run.z, at), byte(run.w, at));
+        let forward = vec2<f32>(byte(run.x, at), byte(run.y, at));
+        let backward = vec2<f32>(byte(run.z, at), byte(run.w, at));
         // How far apart the two pictures are in this very sample, along each way; 4 codes are what coding alone makes.
-        let doubt = abs(vec3<f32>(chosen.x - chosen.y, smoothed.x - smoothed.y, a - b)) + 4.0;
+        let doubt = abs(vec3<f32>(forward.x - forward.y, backward.x - backward.y, a - b)) + 4.0;
         let shares = share.xyz * doubt.yxx * doubt.zzy;
-        let levels = vec3<f32>(mix(chosen.x, chosen.y, share.w), mix(smoothed.x, smoothed.y, time), mix(a, b, time));
+        let levels = vec3<f32>(mix(forward.x, forward.y, share.w), mix(backward.x, backward.y, time), mix(a, b, time));
         let sum = dot(levels, shares) / (shares.x + shares.y + shares.z);
         let sample = select(floor(sum + 0.5), select(a, b, shape.split > 128), held);
         packed |= u32(clamp(sample, 0.0, 255.0)) << (8u * at);

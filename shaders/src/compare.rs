@@ -1,6 +1,6 @@
 //! How far each way of making a picture is to be trusted, cell by cell.
 //!
-//! Three ways are weighed: along the chosen vectors, along the smoothed ones, and standing still. Content that a way
+//! Three ways are weighed: along the forward vectors, along the backward ones, and standing still. Content that a way
 //! brings together from both sides should be the same; where it is not, the way is wrong there. What the three have
 //! in common is averaged, what speaks for one of them is left to it, and nothing is ever cut in or out.
 
@@ -8,15 +8,15 @@ use crate::grid::{CELL, Grid, UNITS, Vector};
 use crate::padded::Padded;
 use crate::split::Split;
 
-/// How near one way stays to the others where all differences are equal: chosen, smoothed, still.
-pub(crate) const TRUST: [f32; 3] = [1.0, 1.0, 0.5];
+/// How near one way stays to the others where all differences are equal: forward, backward, still.
+pub(crate) const TRUST: [f32; 3] = [1.0, 1.0, 0.6];
 
 /// Shares of the ways in one cell; the first three sum to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weights {
-    /// Of content along the chosen, along the smoothed vectors, and at rest.
+    /// Of content along the forward, along the backward vectors, and at rest.
     pub ways: [f32; 3],
-    /// Of the later picture in what comes along the chosen vectors; the rest is of the earlier.
+    /// Of the later picture in what comes along the forward vectors; the rest is of the earlier.
     pub later: f32,
 }
 
@@ -32,21 +32,21 @@ pub struct Sides<'a> {
 /// A plane's samples along each way, from the earlier and from the later picture.
 #[derive(Debug)]
 pub struct Ways<'a> {
-    /// Along the chosen vectors: whole cells, as [`crate::warp`] makes them.
-    pub chosen: [Vec<u8>; 2],
-    /// Along the smoothed vectors, likewise.
-    pub smoothed: [Vec<u8>; 2],
+    /// Along the forward vectors: whole cells, as [`crate::warp`] makes them.
+    pub forward: [Vec<u8>; 2],
+    /// Along the backward vectors, likewise.
+    pub backward: [Vec<u8>; 2],
     /// At rest: the planes themselves.
     pub still: [&'a Padded; 2],
 }
 
 impl Ways<'_> {
-    /// One row of samples of whole cells: along the chosen vectors, along the smoothed ones, at rest.
+    /// One row of samples of whole cells: along the forward vectors, along the backward ones, at rest.
     pub(crate) fn row(&self, row: usize, length: usize) -> [[&[u8]; 2]; 3] {
         let cut = row * length..(row + 1) * length;
         [
-            [0, 1].map(|side| &self.chosen[side][cut.clone()]),
-            [0, 1].map(|side| &self.smoothed[side][cut.clone()]),
+            [0, 1].map(|side| &self.forward[side][cut.clone()]),
+            [0, 1].map(|side| &self.backward[side][cut.clone()]),
             [0, 1].map(|side| self.still[side].row(row, length)),
         ]
     }
@@ -72,9 +72,9 @@ pub(crate) fn differences(ways: &Ways<'_>, (columns, rows): (usize, usize)) -> V
     sums
 }
 
-/// The shares in each cell, from the differences in 3 × 3 cells around it. `fine` are the chosen vectors by cells.
-pub fn reference(differences: &[[u32; 3]], fine: &Grid, sides: Sides<'_>, split: Split) -> Vec<Weights> {
-    let (columns, rows) = (fine.columns, fine.rows);
+/// The shares in each cell, from the differences in 3 × 3 cells around it. `forward` has one vector per cell.
+pub fn reference(differences: &[[u32; 3]], forward: &Grid, sides: Sides<'_>, split: Split) -> Vec<Weights> {
+    let (columns, rows) = (forward.columns, forward.rows);
     let mut weights = Vec::with_capacity(differences.len());
     for row in 0..rows {
         for column in 0..columns {
@@ -85,7 +85,7 @@ pub fn reference(differences: &[[u32; 3]], fine: &Grid, sides: Sides<'_>, split:
                     sum = [sum[0] + one[0], sum[1] + one[1], sum[2] + one[2]];
                 }
             }
-            let vector = fine.vectors[row * columns + column];
+            let vector = forward.vectors[row * columns + column];
             weights.push(Weights {
                 ways: trusts(sum),
                 later: share(vector, (column as i32, row as i32), sides, split),

@@ -1,9 +1,9 @@
 // How far each way of making a picture is to be trusted: `sum` the differences of each cell, then `weigh` them.
 //
-// Inputs:  ways: luma along the chosen and the smoothed vectors, as warp.wgsl makes it; earlier, later: luma, r8unorm;
-//          fine: the chosen vectors by cells; onward, past: smoothed vectors that led to the later, to the earlier picture.
-// Outputs: sums: per cell the sums of absolute differences along the chosen, the smoothed vectors and at rest, and the
-//          chosen vector; verdict: the sum of the least of these over all cells, and the greatest at rest;
+// Inputs:  ways: luma along the forward and the backward vectors, as warp.wgsl makes it; earlier, later: luma, r8unorm;
+//          fine: the forward vectors by cells; onward, past: smoothed vectors that led to the later, to the earlier picture.
+// Outputs: sums: per cell the sums of absolute differences along the forward, the backward vectors and at rest, and the
+//          forward vector; verdict: the sum of the least of these over all cells, and the greatest at rest;
 //          weights: shares of the three ways, and the later picture's share of the first.
 // Spaces:  cells of 4 × 4 luma pixels; differences in codes; vectors in 1/16 pixel, from the earlier to the later picture.
 // Cost:    per cell 4 loads of 16 bytes, 32 texel loads, 9 loads of 16 bytes, two atomic operations, one store of 16 bytes
@@ -99,7 +99,7 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let difference = vec3<f32>(total) / 144.0 + 1.0;
-    let trust = vec3<f32>(1.0, 1.0, 0.5) / (difference * difference);
+    let trust = vec3<f32>(1.0, 1.0, 0.6) / (difference * difference);
     let shares = trust / (trust.x + trust.y + trust.z);
     let at = inside(cell);
     weights[at] = vec4<f32>(shares, later_share(parts(sums[at].w), cell));

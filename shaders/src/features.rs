@@ -20,9 +20,9 @@ const CHROMA: usize = SIDE * SIDE;
 pub const SAMPLES: usize = LUMA + 2 * CHROMA;
 
 /// First channels of what follows one another: the made samples, (code − 128)/128; the differences of each way from them,
-/// code/64 within ±1, chosen, smoothed, still, each earlier then later; the shares of the three ways and of the later
-/// picture; how far a sample lies between two others, by [`softness`], on each side of both grids; the chosen motion; its
-/// distance from the smoothed one; the time.
+/// code/64 within ±1, forward, backward, still, each earlier then later; the shares of the three ways and of the later
+/// picture; how far a sample lies between two others, by [`softness`], on each side of both grids; the forward motion; its
+/// distance from the backward one; the time.
 const MADE: usize = 0;
 const WAYS: usize = MADE + SAMPLES;
 const SHARES: usize = WAYS + 6 * SAMPLES;
@@ -52,7 +52,7 @@ pub struct Parts<'a> {
     pub ways: &'a [Ways<'a>; 3],
     /// By cells of luma.
     pub weights: &'a [Weights],
-    /// Chosen and smoothed motion, by cells of luma.
+    /// Forward and backward motion, by cells of luma.
     pub motion: [&'a Grid; 2],
     /// Where between both pictures it lies.
     pub split: Split,
@@ -143,14 +143,14 @@ impl Line<'_> {
 
     fn motion(&mut self, parts: &Parts<'_>) {
         let cut = self.start..self.start + self.columns;
-        let [chosen, smoothed] = parts.motion.map(|grid| &grid.vectors[cut.clone()]);
+        let [forward, backward] = parts.motion.map(|grid| &grid.vectors[cut.clone()]);
         for (column, weights) in parts.weights[cut].iter().enumerate() {
-            let (chosen, smoothed) = (chosen[column], smoothed[column]);
+            let (forward, backward) = (forward[column], backward[column]);
             let [a, b, c] = weights.ways;
             let mut numbers = [0.0; CHANNELS - SHARES];
             numbers[..4].copy_from_slice(&[a, b, c, weights.later]);
             let sides = [Side::Earlier, Side::Later];
-            let ways = [chosen, smoothed].map(|vector| sides.map(|side| side.way(vector, parts.split)));
+            let ways = [forward, backward].map(|vector| sides.map(|side| side.way(vector, parts.split)));
             for (softness, vector) in numbers[SOFTNESS - SHARES..]
                 .chunks_exact_mut(2)
                 .zip(ways.as_flattened())
@@ -158,9 +158,9 @@ impl Line<'_> {
                 softness.copy_from_slice(&vector.map(self::softness));
             }
             let pixels = |part: i16| f32::from(part) / f32::from(UNITS);
-            let motion = chosen.map(|part| (pixels(part) / LONG).clamp(-1.0, 1.0));
+            let motion = forward.map(|part| (pixels(part) / LONG).clamp(-1.0, 1.0));
             numbers[MOTION - SHARES..APART - SHARES].copy_from_slice(&motion);
-            numbers[APART - SHARES] = distance(chosen, smoothed);
+            numbers[APART - SHARES] = distance(forward, backward);
             numbers[TIME - SHARES] = parts.split.later() as f32 / Split::WHOLE as f32;
             for (at, number) in numbers.into_iter().enumerate() {
                 self.channel(SHARES + at)[column] = number;

@@ -1,8 +1,8 @@
 // What the residual network looks at: `luma` and `motion` once, `chroma` once for each plane of chroma.
 //
-// Inputs:  made: the plane as it was made, four samples to a word, `stride` words to a row; ways: the plane along the chosen and
-//          the smoothed vectors, as warp.wgsl makes it; earlier, later: the plane, r8unorm; weights: shares of the three ways
-//          and the later picture's share of the first; fine, soft: chosen and smoothed vectors, by cells.
+// Inputs:  made: the plane as it was made, four samples to a word, `stride` words to a row; ways: the plane along the forward and
+//          the backward vectors, as warp.wgsl makes it; earlier, later: the plane, r8unorm; weights: shares of the three ways
+//          and the later picture's share of the first; onward, back: forward and backward vectors, by cells.
 // Outputs: features: in slices of four channels: six of the made samples (4 of luma, by rows, one of each chroma, 2 × 2),
 //          then six for each way and side of the differences from them, one of shares, two of softness, one of motion.
 // Spaces:  cells of 4 × 4 samples of luma; codes in 0..255, entering as (code − 128) / 128 and difference / 64; vectors in
@@ -33,8 +33,8 @@ struct Shape {
 @group(0) @binding(4) var earlier: texture_2d<f32>;
 @group(0) @binding(5) var later: texture_2d<f32>;
 @group(0) @binding(6) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read> fine: array<u32>;
-@group(0) @binding(8) var<storage, read> soft: array<u32>;
+@group(0) @binding(7) var<storage, read> onward: array<u32>;
+@group(0) @binding(8) var<storage, read> back: array<u32>;
 
 // Slices of the samples of a cell, and where those of shares begin.
 const SAMPLES = 6u;
@@ -116,13 +116,13 @@ fn motion(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let cell = id.y * shape.columns + id.x;
-    let chosen = parts(fine[cell]);
-    let smoothed = parts(soft[cell]);
+    let forward = parts(onward[cell]);
+    let backward = parts(back[cell]);
     store(SHARES, id.xy, weights[cell]);
-    store(SHARES + 1u, id.xy, softness(chosen));
-    store(SHARES + 2u, id.xy, softness(smoothed));
-    let onward = clamp(vec2<f32>(chosen) / 512.0, vec2<f32>(-1.0), vec2<f32>(1.0));
-    let between = abs(chosen - smoothed);
+    store(SHARES + 1u, id.xy, softness(forward));
+    store(SHARES + 2u, id.xy, softness(backward));
+    let motion = clamp(vec2<f32>(forward) / 512.0, vec2<f32>(-1.0), vec2<f32>(1.0));
+    let between = abs(forward - backward);
     let distance = min(f32(between.x + between.y) / 128.0, 1.0);
-    store(SHARES + 3u, id.xy, vec4<f32>(onward, distance, f32(shape.split) / 256.0));
+    store(SHARES + 3u, id.xy, vec4<f32>(motion, distance, f32(shape.split) / 256.0));
 }

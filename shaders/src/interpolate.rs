@@ -2,9 +2,10 @@
 //! its way.
 //!
 //! The steps, each a kernel of its own: the decoder's blocks are laid out by cells ([`crate::fill`]), single ones outvoted
-//! ([`crate::median`]), the rest evened out ([`crate::smooth`]); each block of the new picture takes, of the vectors around
-//! it, the one that joins both pictures best ([`crate::choose`]); the pictures are moved along them ([`crate::warp`]);
-//! what does not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). A small network
+//! ([`crate::median`]), the rest evened out ([`crate::smooth`]). From there blocks of each of both pictures are looked for in
+//! the other ([`crate::pyramid`], [`crate::seek`], [`crate::agree`]), which gives motion forward and backward, and both are
+//! brought to the new picture's time ([`crate::project`]). The pictures are moved along them ([`crate::warp`]); what does
+//! not match is trusted less ([`crate::compare`]), and what remains is mixed ([`crate::blend`]). A small network
 //! ([`crate::network`]) looks at all of this ([`crate::features`]), and what it finds is added ([`crate::residual`]). After
 //! ANVIL (arXiv 2603.26835), whose own recipe is [`crate::recipe`].
 
@@ -22,14 +23,13 @@ use crate::planes::{PlanesError, sheets};
 use crate::resize::Change;
 use crate::split::Split;
 use crate::warp::{self, Side};
-use crate::{blend, choose, fill, median, residual, resize, smooth};
+use crate::{blend, fill, median, project, pyramid, residual, resize, seek, smooth};
 
 /// The decoder's motion on one picture, laid out. Made once for each picture: it is the later one's of one pair, then the
 /// earlier one's of the next.
 #[derive(Clone, Debug)]
 pub struct Motion {
     size: (u32, u32),
-    pub(crate) raw: Grid,
     pub(crate) soft: Grid,
     tells: bool,
 }
@@ -37,10 +37,9 @@ pub struct Motion {
 impl Motion {
     /// Lays out the vectors of a picture of so many pixels. Takes any field.
     pub fn new(field: &MotionField, size: (u32, u32)) -> Self {
-        let raw = fill::reference(field, size);
-        let soft = smooth::reference(&median::reference(&raw)).or_zero();
+        let soft = smooth::reference(&median::reference(&fill::reference(field, size))).or_zero();
         let tells = tells(field);
-        Self { size, raw, soft, tells }
+        Self { size, soft, tells }
     }
 }
 
@@ -159,8 +158,12 @@ pub struct Made {
 /// A cell of which every sample differs by no more than this, on average, stands still: what coding it twice makes.
 pub(crate) const SAME: u32 = 2 * (CELL * CELL) as u32;
 
-/// Mean difference in codes above which two pictures show different scenes, even along the best of all ways.
-pub(crate) const CUT: f32 = 24.0;
+/// Mean difference in codes above which two pictures show different scenes, even along the best of all ways: what moves fast
+/// comes to half of it.
+pub(crate) const CUT: f32 = 12.0;
+
+/// The same where nothing is known of motion: what moves is different everywhere.
+pub(crate) const CUT_AT_REST: f32 = 24.0;
 
 /// Makes the picture at `at`, 0 being the earlier and 1 the later, at most as well as `rung` says. At 0 and 1 it is that
 /// picture itself. Errors: planes that do not hold their picture.
@@ -169,8 +172,8 @@ pub fn make(pair: Pair<'_>, at: f32, rung: Rung) -> Result<Made, PlanesError> {
 }
 
 /// Makes the picture that is likely to follow the later one after `by` intervals, 0..1: what moved from the earlier to the
-/// later one goes on as it did. The same steps, except that all content is the later picture's; vectors are still chosen by
-/// what they join in the two pictures that there are. Where there is nothing to go by, the later picture is held. Errors:
+/// later one goes on as it did. The same steps, except that all content is the later picture's; vectors are still
+/// found between the two pictures that there are. Where there is nothing to go by, the later picture is held. Errors:
 /// planes that do not hold their picture.
 pub fn extrapolate(pair: Pair<'_>, by: f32, rung: Rung) -> Result<Made, PlanesError> {
     make_at(pair, Split::beyond(by), rung)
@@ -190,7 +193,7 @@ fn make_at(pair: Pair<'_>, split: Split, rung: Rung) -> Result<Made, PlanesError
             let scene = Scene { pair, split };
             let along = scene.along_vectors(before, motion, size).map_err(Some);
             along.map(|along| match rung {
-                Rung::Full => (along.corrected(motion, size, split), rung),
+                Rung::Full => (along.corrected(size, split), rung),
                 _ => (along.made, rung),
             })
         }
@@ -224,7 +227,7 @@ pub fn examine(pair: Pair<'_>, at: f32) -> Result<Option<(Picture<Planes>, Featu
     let Ok(along) = scene.along_vectors(before, motion, size) else {
         return Ok(None);
     };
-    let features = features::reference(&along.parts(motion, size, split));
+    let features = features::reference(&along.parts(size, split));
     Ok(Some((picture_from_planes(along.made, size), features)))
 }
 
@@ -240,26 +243,26 @@ struct Along<'a> {
     made: [Vec<u8>; 3],
     ways: [Ways<'a>; 3],
     weights: Vec<Weights>,
-    /// The chosen vectors by cells.
-    fine: Grid,
+    /// Forward and backward, by cells.
+    motion: [Grid; 2],
 }
 
 impl Along<'_> {
     /// The planes with what the network adds to them.
-    fn corrected(mut self, motion: &Motion, size: (u32, u32), split: Split) -> [Vec<u8>; 3] {
-        let features = features::reference(&self.parts(motion, size, split));
+    fn corrected(mut self, size: (u32, u32), split: Split) -> [Vec<u8>; 3] {
+        let features = features::reference(&self.parts(size, split));
         let answer = Ready::built_in().answer(Tensor::of(&features));
         residual::reference(&mut self.made, size, &answer);
         self.made
     }
 
-    fn parts<'a>(&'a self, motion: &'a Motion, size: (u32, u32), split: Split) -> features::Parts<'a> {
+    fn parts(&self, size: (u32, u32), split: Split) -> features::Parts<'_> {
         features::Parts {
             size,
             made: &self.made,
             ways: &self.ways,
             weights: &self.weights,
-            motion: [&self.fine, &motion.soft],
+            motion: self.motion.each_ref(),
             split,
         }
     }
@@ -269,40 +272,50 @@ type Outcome = Result<([Vec<u8>; 3], Rung), Held>;
 
 impl Scene<'_> {
     fn along_vectors(&self, before: Option<&Motion>, motion: &Motion, size: (u32, u32)) -> Result<Along<'_>, Held> {
-        let by_blocks = resize::reference(&motion.soft, Change::Halve);
-        let [luma_before, luma_after] = self.pair.each_ref().map(|planes| &planes[0]);
-        let chosen = choose::reference(luma_before, luma_after, &motion.raw, &by_blocks, self.split);
-        let chosen = median::reference(&chosen);
-        let fine = resize::reference(&chosen, Change::Double(motion.raw.columns, motion.raw.rows));
-        let ways = self.ways(0, &fine, &motion.soft);
-        let differences = compare::differences(&ways, (fine.columns, fine.rows));
+        let [forward, backward] = self.motion(motion);
+        let ways = self.ways(0, &forward, &backward);
+        let differences = compare::differences(&ways, (forward.columns, forward.rows));
         judge(&differences, size)?;
         let sides = Sides {
             earlier: before.map(|before| &before.soft),
             later: &motion.soft,
         };
-        let weights = compare::reference(&differences, &fine, sides, self.split);
+        let weights = compare::reference(&differences, &forward, sides, self.split);
         let wide = (size.0 as usize, size.1 as usize);
-        let luma = blend::reference(&ways, &weights, fine.columns, wide, self.split);
+        let luma = blend::reference(&ways, &weights, forward.columns, wide, self.split);
         // A cell of chroma covers a block of luma.
-        let halved = compare::halved(&weights, fine.columns);
-        let (chosen, smoothed) = (
-            resize::reference(&chosen, Change::Shrink),
-            resize::reference(&by_blocks, Change::Shrink),
-        );
+        let halved = compare::halved(&weights, forward.columns);
+        let by_blocks = |grid: &Grid| resize::reference(&resize::reference(grid, Change::Halve), Change::Shrink);
+        let (short_forward, short_backward) = (by_blocks(&forward), by_blocks(&backward));
         let half = (wide.0.div_ceil(2), wide.1.div_ceil(2));
-        let [blue, red] = [1, 2].map(|plane| self.ways(plane, &chosen, &smoothed));
-        let [u, v] = [&blue, &red].map(|ways| blend::reference(ways, &halved, chosen.columns, half, self.split));
+        let [blue, red] = [1, 2].map(|plane| self.ways(plane, &short_forward, &short_backward));
+        let [u, v] = [&blue, &red].map(|ways| blend::reference(ways, &halved, short_forward.columns, half, self.split));
         Ok(Along {
             made: [luma, u, v],
             ways: [ways, blue, red],
             weights,
-            fine,
+            motion: [forward, backward],
+        })
+    }
+
+    /// By cells: where the earlier picture's content goes, and where the later one's comes from.
+    fn motion(&self, motion: &Motion) -> [Grid; 2] {
+        let [earlier, later] = self.pair.each_ref().map(|planes| {
+            let half = pyramid::reference(&planes[0]);
+            let quarter = pyramid::reference(&half);
+            [half, quarter]
+        });
+        let by_blocks = resize::reference(&motion.soft, Change::Halve);
+        let by_groups = resize::reference(&by_blocks, Change::Halve);
+        let soft = [by_blocks, by_groups];
+        [Side::Earlier, Side::Later].map(|anchor| {
+            let found = seek::reference(&earlier, &later, &soft, anchor);
+            project::reference(&found, (motion.soft.columns, motion.soft.rows), anchor, self.split)
         })
     }
 
     /// A plane's samples along both grids.
-    fn ways(&self, plane: usize, chosen: &Grid, smoothed: &Grid) -> Ways<'_> {
+    fn ways(&self, plane: usize, forward: &Grid, backward: &Grid) -> Ways<'_> {
         let [earlier, later] = self.pair.each_ref().map(|planes| &planes[plane]);
         let along = |grid: &Grid| {
             [
@@ -311,8 +324,8 @@ impl Scene<'_> {
             ]
         };
         Ways {
-            chosen: along(chosen),
-            smoothed: along(smoothed),
+            forward: along(forward),
+            backward: along(backward),
             still: [earlier, later],
         }
     }
@@ -341,7 +354,7 @@ impl Scene<'_> {
         let samples = f64::from(width) * f64::from(height);
         if difference == 0 {
             Err(Held::Repeated)
-        } else if difference as f64 / samples > f64::from(CUT) {
+        } else if difference as f64 / samples > f64::from(CUT_AT_REST) {
             Err(Held::Cut)
         } else {
             Ok((planes, Rung::Blend))

@@ -9,8 +9,8 @@
 //! steps: start at [`interpolate`]. Where the device is a software one ([`Kind::Software`]), the CPU's own is the faster.
 #![forbid(unsafe_code)]
 
+pub mod agree;
 pub mod blend;
-pub mod choose;
 pub mod colour;
 pub mod compare;
 pub mod conv;
@@ -28,12 +28,15 @@ pub mod network;
 pub mod packed;
 pub mod padded;
 mod planes;
+pub mod project;
+pub mod pyramid;
 pub mod recipe;
 pub mod residual;
 pub mod resize;
 #[cfg(test)]
 mod rig;
 pub mod roof;
+pub mod seek;
 pub mod smooth;
 pub mod split;
 mod texture;

@@ -15,12 +15,12 @@ use crate::texture::{self, Texture};
 use scene::Scene;
 
 mod scene;
+mod search;
 
 /// The decoder's motion on one picture, laid out in the device's memory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Motion {
     size: (u32, u32),
-    raw: wgpu::Buffer,
     soft: wgpu::Buffer,
     tells: bool,
     home: Home,
@@ -95,9 +95,12 @@ pub struct Maker {
     across: Kernel,
     down: Kernel,
     halve: Kernel,
-    double: Kernel,
     shrink: Kernel,
-    choose: Kernel,
+    first: Kernel,
+    next: Kernel,
+    seek: Kernel,
+    agree: Kernel,
+    project: Kernel,
     warp: Kernel,
     sum: Kernel,
     weigh: Kernel,
@@ -135,7 +138,10 @@ impl Maker {
             let median = device.create_shader_module(wgpu::include_wgsl!("median.wgsl"));
             let smooth = device.create_shader_module(wgpu::include_wgsl!("smooth.wgsl"));
             let resize = device.create_shader_module(wgpu::include_wgsl!("resize.wgsl"));
-            let choose = device.create_shader_module(wgpu::include_wgsl!("choose.wgsl"));
+            let pyramid = device.create_shader_module(wgpu::include_wgsl!("pyramid.wgsl"));
+            let seek = device.create_shader_module(wgpu::include_wgsl!("seek.wgsl"));
+            let agree = device.create_shader_module(wgpu::include_wgsl!("agree.wgsl"));
+            let project = device.create_shader_module(wgpu::include_wgsl!("project.wgsl"));
             let warp = device.create_shader_module(wgpu::include_wgsl!("warp.wgsl"));
             let compare = device.create_shader_module(wgpu::include_wgsl!("compare.wgsl"));
             let blend = device.create_shader_module(wgpu::include_wgsl!("blend.wgsl"));
@@ -154,9 +160,12 @@ impl Maker {
                 across: Kernel::new(device, &smooth, "smooth: across", "across"),
                 down: Kernel::new(device, &smooth, "smooth: down", "down"),
                 halve: Kernel::new(device, &resize, "resize: halve", "halve"),
-                double: Kernel::new(device, &resize, "resize: double", "double"),
                 shrink: Kernel::new(device, &resize, "resize: shrink", "shrink"),
-                choose: Kernel::new(device, &choose, "choose", "main"),
+                first: Kernel::new(device, &pyramid, "pyramid: first", "first"),
+                next: Kernel::new(device, &pyramid, "pyramid: next", "next"),
+                seek: Kernel::new(device, &seek, "seek", "main"),
+                agree: Kernel::new(device, &agree, "agree", "main"),
+                project: Kernel::new(device, &project, "project", "main"),
                 warp: Kernel::new(device, &warp, "warp", "main"),
                 sum: Kernel::new(device, &compare, "compare: sum", "sum"),
                 weigh: Kernel::new(device, &compare, "compare: weigh", "weigh"),
@@ -231,9 +240,10 @@ impl Maker {
         let (columns, rows) = cells(size);
         let blocks = blocks_of(field, columns, rows);
         let bytes = (columns * rows * 4) as u64;
-        // Two are handed out, three are used in between.
-        let [raw, soft] = [(); 2].map(|()| storage(gpu, bytes));
-        let (owner, voted, along) = (pass.zeros(bytes), pass.room(bytes), pass.room(bytes));
+        // One is handed out, four are used in between.
+        let soft = storage(gpu, bytes);
+        let owner = pass.zeros(bytes);
+        let [raw, voted, along] = [(); 3].map(|()| pass.room(bytes));
         let whole @ (columns, rows) = (columns as u32, rows as u32);
         let count = (blocks.len() / 16) as u32;
         let listed = pass.list(&blocks);
@@ -246,10 +256,11 @@ impl Maker {
         pass.run(&self.median, &[(0, &shape), (1, &raw), (2, &voted)], &[], whole);
         pass.run(&self.across, &[(0, &shape), (1, &voted), (2, &along)], &[], whole);
         pass.run(&self.down, &[(0, &shape), (1, &along), (2, &soft)], &[], whole);
-        [owner, voted, along].into_iter().for_each(|room| pass.give_back(room));
+        [owner, raw, voted, along]
+            .into_iter()
+            .for_each(|room| pass.give_back(room));
         Motion {
             size,
-            raw,
             soft,
             tells: tells(field),
             home: self.home,

@@ -39,6 +39,11 @@ impl Padded {
         }
     }
 
+    /// Columns and rows of the plane itself.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.columns as usize, self.rows as usize)
+    }
+
     /// Bytes from row to row.
     pub(crate) fn stride(&self) -> usize {
         self.stride

@@ -1,4 +1,4 @@
-//! Motion on grids of half and of twice as many vectors, and for planes of half the size.
+//! Motion on grids of half as many vectors, and for planes of half the size.
 
 use crate::grid::Grid;
 
@@ -7,8 +7,6 @@ use crate::grid::Grid;
 pub enum Change {
     /// Half as many vectors in each direction, rounded up: each the mean of the four that it covers.
     Halve,
-    /// Twice as many, so many columns and rows of them: bilinear between the middles of what each covers.
-    Double(usize, usize),
     /// As many, each half as long: for a plane of half the size.
     Shrink,
 }
@@ -17,7 +15,6 @@ pub enum Change {
 pub fn reference(grid: &Grid, change: Change) -> Grid {
     let (columns, rows) = match change {
         Change::Halve => (grid.columns.div_ceil(2), grid.rows.div_ceil(2)),
-        Change::Double(columns, rows) => (columns, rows),
         Change::Shrink => (grid.columns, grid.rows),
     };
     let mut made = Grid::filled(columns, rows, [0, 0]);
@@ -35,20 +32,6 @@ pub fn reference(grid: &Grid, change: Change) -> Grid {
                         (column + 1, row + 1, 1),
                     ],
                     2,
-                )
-            }
-            Change::Double(..) => {
-                let near = (place.0 / 2, place.1 / 2);
-                let far = (near.0 - 1 + place.0 % 2 * 2, near.1 - 1 + place.1 % 2 * 2);
-                mean(
-                    grid,
-                    [
-                        (near.0, near.1, 9),
-                        (far.0, near.1, 3),
-                        (near.0, far.1, 3),
-                        (far.0, far.1, 1),
-                    ],
-                    4,
                 )
             }
             Change::Shrink => grid.vectors[at].map(|part| (part + 1) >> 1),

@@ -1,8 +1,8 @@
-// Motion on grids of half and of twice as many vectors.
+// Motion on grids of half as many vectors, and for planes of half the size.
 //
 // Inputs:  grid: one vector per cell, x in the lower and y in the upper half; all known.
-// Outputs: made (columns × rows): `halve`, the mean of the four that each covers; `double`, bilinear between the middles of
-//          what each covers; `shrink`, half of each vector, for planes of half the size. Halves go up.
+// Outputs: made (columns × rows): `halve`, the mean of the four that each covers; `shrink`, half of each vector, for planes
+//          of half the size. Halves go up.
 // Spaces:  vectors in 1/16 sample; beyond its edges the grid goes on as at them.
 // Cost:    4 loads of 4 bytes and one store per vector, about 30 operations.
 
@@ -34,14 +34,6 @@ fn halve(@builtin(global_invocation_id) id: vec3<u32>) {
     let place = 2 * vec2<i32>(id.xy);
     let sum = at(place.x, place.y) + at(place.x + 1, place.y) + at(place.x, place.y + 1) + at(place.x + 1, place.y + 1);
     store(id, (sum + 2) >> vec2<u32>(2u));
-}
-
-@compute @workgroup_size(8, 8)
-fn double(@builtin(global_invocation_id) id: vec3<u32>) {
-    let near = vec2<i32>(id.xy) / 2;
-    let far = near - 1 + vec2<i32>(id.xy) % 2 * 2;
-    let sum = 9 * at(near.x, near.y) + 3 * at(far.x, near.y) + 3 * at(near.x, far.y) + at(far.x, far.y);
-    store(id, (sum + 8) >> vec2<u32>(4u));
 }
 
 @compute @workgroup_size(8, 8)

@@ -14,6 +14,14 @@ pub enum Side {
 }
 
 impl Side {
+    /// The other of the two.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Side::Earlier => Side::Later,
+            Side::Later => Side::Earlier,
+        }
+    }
+
     /// Where content that is here at `split` lies on this side, from here.
     pub(crate) fn way(self, vector: Vector, split: Split) -> Vector {
         match self {

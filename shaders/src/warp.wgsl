@@ -1,8 +1,8 @@
 // A plane of both pictures moved along two grids of vectors, to the time in between.
 //
-// Inputs:  earlier, later: one plane, r8unorm; chosen, smoothed (columns × rows): one vector per cell.
+// Inputs:  earlier, later: one plane, r8unorm; forward, backward (columns × rows): one vector per cell.
 // Outputs: ways: for each run of four samples in a row of cells, those of the earlier and of the later picture along the
-//          chosen vectors, then along the smoothed ones, one byte per sample.
+//          forward vectors, then along the backward ones, one byte per sample.
 // Spaces:  cells of 4 × 4 samples; vectors in 1/16 sample, from the earlier to the later picture. Of four samples each way,
 //          rounded once; beyond its edges a plane goes on as at them.
 // Cost:    per cell 196 texel loads, about 1500 operations and four stores of 16 bytes.
@@ -16,8 +16,8 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<storage, read> chosen: array<u32>;
-@group(0) @binding(2) var<storage, read> smoothed: array<u32>;
+@group(0) @binding(1) var<storage, read> forward: array<u32>;
+@group(0) @binding(2) var<storage, read> backward: array<u32>;
 @group(0) @binding(3) var<storage, read_write> ways: array<vec4<u32>>;
 @group(0) @binding(4) var earlier: texture_2d<f32>;
 @group(0) @binding(5) var later: texture_2d<f32>;
@@ -90,8 +90,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let cell = id.y * shape.columns + id.x;
     let here = vec2<i32>(id.xy) * 64;
-    let one = parts(chosen[cell]);
-    let other = parts(smoothed[cell]);
+    let one = parts(forward[cell]);
+    let other = parts(backward[cell]);
     let onward = vec2<i32>(shape.split);
     let back = (one * onward + 128) >> vec2<u32>(8u);
     let other_back = (other * onward + 128) >> vec2<u32>(8u);

@@ -5,7 +5,7 @@ use hearsight_core::media::Picture;
 use super::{Finding, Maker, Motion, Verdict};
 use crate::features::CHANNELS;
 use crate::grid::{CELL, cells};
-use crate::interpolate::{CUT, Rung};
+use crate::interpolate::{CUT, CUT_AT_REST, Rung};
 use crate::kernel::{Pass, storage};
 use crate::texture::{self, Texture};
 
@@ -13,7 +13,7 @@ use crate::texture::{self, Texture};
 const SLICES: u64 = CHANNELS as u64 / 4;
 
 /// Cells in a row and rows of them, for a kernel.
-type Size = (u32, u32);
+pub(super) type Size = (u32, u32);
 
 /// What a pair's steps look at.
 pub(super) struct Scene<'a> {
@@ -27,9 +27,9 @@ pub(super) struct Scene<'a> {
 
 /// Motion on its grids: by blocks for chroma, whose vectors are half as long, and by cells for luma.
 struct Grids {
-    /// Chosen and smoothed, by cells.
+    /// Forward and backward, by cells.
     luma: [wgpu::Buffer; 2],
-    /// Chosen and smoothed, by blocks.
+    /// The same, by blocks.
     chroma: [wgpu::Buffer; 2],
 }
 
@@ -44,7 +44,7 @@ struct Plane<'a> {
     pair: [&'a wgpu::Texture; 2],
     /// Cells of 4 × 4 of its samples.
     cells: Size,
-    /// Along the chosen and the smoothed vectors.
+    /// Along the forward and the backward vectors.
     ways: wgpu::Buffer,
     /// Whole cells of samples, in rows that begin `stride` words apart.
     made: wgpu::Buffer,
@@ -60,8 +60,13 @@ impl<'a> Scene<'a> {
     ) -> (Picture<Texture>, Verdict) {
         // Without vectors everything stands still, which is a blend.
         let rest = pass.zeros(self.bytes(self.cells(), 4));
-        let [raw, soft] = motion.map_or([&rest, &rest], |motion| [&motion.raw, &motion.soft]);
-        let grids = self.choose(pass, raw, soft);
+        let soft = motion.map_or(&rest, |motion| &motion.soft);
+        let luma = match motion {
+            Some(_) => self.search(pass, soft),
+            None => [rest.clone(), rest.clone()],
+        };
+        let chroma = luma.each_ref().map(|motion| self.shrunk(pass, motion));
+        let grids = Grids { luma, chroma };
         let planes = self.planes(pass);
         for plane in &planes {
             let along = if plane.cells == self.cells() {
@@ -72,7 +77,8 @@ impl<'a> Scene<'a> {
             self.warp(pass, along, plane);
         }
         let past = before.map_or(&rest, |before| &before.soft);
-        let mixing = self.weigh(pass, &planes[0], &grids, past, before.is_some());
+        let sides = [soft, past];
+        let mixing = self.weigh(pass, &planes[0], &grids, sides, before.is_some());
         for plane in &planes {
             self.mix(pass, &mixing, plane);
         }
@@ -83,12 +89,13 @@ impl<'a> Scene<'a> {
         let home = self.maker.home;
         let pixels = Texture { y, u, v, home };
         let (width, height) = self.size;
-        for room in [rest, mixing.weights].into_iter().chain(grids.luma).chain(grids.chroma) {
-            // The smoothed motion is the caller's.
-            if motion.is_none_or(|motion| room != motion.soft) {
-                pass.give_back(room);
-            }
+        if motion.is_some() {
+            grids.luma.into_iter().for_each(|room| pass.give_back(room));
         }
+        [rest, mixing.weights]
+            .into_iter()
+            .chain(grids.chroma)
+            .for_each(|room| pass.give_back(room));
         let verdict = Verdict(Finding::Pending {
             sums: mixing.verdict,
             cut: self.cut(),
@@ -118,53 +125,23 @@ impl<'a> Scene<'a> {
 
     /// The sum of the least differences above which the scene was cut.
     fn cut(&self) -> u32 {
-        (CUT * self.size.0 as f32 * self.size.1 as f32) as u32
+        let cut = if self.rung == Rung::Blend { CUT_AT_REST } else { CUT };
+        (cut * self.size.0 as f32 * self.size.1 as f32) as u32
     }
 
-    fn cells(&self) -> Size {
+    pub(super) fn cells(&self) -> Size {
         let (columns, rows) = cells(self.size);
         (columns as u32, rows as u32)
     }
 
-    fn blocks(&self) -> Size {
+    pub(super) fn blocks(&self) -> Size {
         let (columns, rows) = self.cells();
         (columns.div_ceil(2), rows.div_ceil(2))
     }
 
     /// So many bytes for each cell.
-    fn bytes(&self, (columns, rows): Size, bytes: u64) -> u64 {
+    pub(super) fn bytes(&self, (columns, rows): Size, bytes: u64) -> u64 {
         u64::from(columns) * u64::from(rows) * bytes
-    }
-
-    fn choose(&self, pass: &mut Pass<'_>, raw: &wgpu::Buffer, soft: &wgpu::Buffer) -> Grids {
-        let ((columns, rows), (wide, high)) = (self.cells(), self.blocks());
-        let maker = self.maker;
-        let [by_blocks, taken, chosen, chroma_chosen, chroma_soft] =
-            std::array::from_fn(|_| pass.room(self.bytes((wide, high), 4)));
-        let fine = pass.room(self.bytes((columns, rows), 4));
-        let luma = self.pair.map(|picture| &picture.y);
-        let halve = pass.uniform(&[wide, high, columns, rows]);
-        let buffers = [(0, &halve), (1, soft), (2, &by_blocks)];
-        pass.run(&maker.halve, &buffers, &[], (wide, high));
-        let choose = pass.uniform(&[wide, high, self.split, columns, rows, 0, 0, 0]);
-        let buffers = [(0, &choose), (1, raw), (2, &by_blocks), (3, &taken)];
-        pass.run(&maker.choose, &buffers, &[(4, luma[0]), (5, luma[1])], (wide, high));
-        let same = pass.uniform(&[wide, high, wide, high]);
-        let buffers = [(0, &same), (1, &taken), (2, &chosen)];
-        pass.run(&maker.median, &buffers, &[], (wide, high));
-        let double = pass.uniform(&[columns, rows, wide, high]);
-        let buffers = [(0, &double), (1, &chosen), (2, &fine)];
-        pass.run(&maker.double, &buffers, &[], (columns, rows));
-        for (from, to) in [(&chosen, &chroma_chosen), (&by_blocks, &chroma_soft)] {
-            pass.run(&maker.shrink, &[(0, &same), (1, from), (2, to)], &[], (wide, high));
-        }
-        [by_blocks, taken, chosen]
-            .into_iter()
-            .for_each(|room| pass.give_back(room));
-        Grids {
-            luma: [fine, soft.clone()],
-            chroma: [chroma_chosen, chroma_soft],
-        }
     }
 
     fn weigh(
@@ -172,15 +149,15 @@ impl<'a> Scene<'a> {
         pass: &mut Pass<'_>,
         plane: &Plane<'_>,
         grids: &Grids,
-        past: &wgpu::Buffer,
+        [soft, past]: [&wgpu::Buffer; 2],
         past_known: bool,
     ) -> Mixing {
         let cells @ (columns, rows) = self.cells();
-        let [fine, soft] = &grids.luma;
+        let [forward, _] = &grids.luma;
         let [sums, weights] = [(); 2].map(|()| pass.room(self.bytes(cells, 16)));
         let verdict = storage(self.gpu, 8);
         let shape = pass.uniform(&[columns, rows, self.split, u32::from(past_known)]);
-        let buffers = [(0, &shape), (1, &plane.ways), (2, fine), (3, &sums), (4, &verdict)];
+        let buffers = [(0, &shape), (1, &plane.ways), (2, forward), (3, &sums), (4, &verdict)];
         let textures = [(5, plane.pair[0]), (6, plane.pair[1])];
         pass.run(&self.maker.sum, &buffers, &textures, cells);
         let buffers = [(0, &shape), (3, &sums), (7, soft), (8, past), (9, &weights)];
@@ -189,11 +166,11 @@ impl<'a> Scene<'a> {
         Mixing { weights, verdict }
     }
 
-    /// Moves a plane along the chosen and the smoothed vectors.
-    fn warp(&self, pass: &mut Pass<'_>, [chosen, smoothed]: &[wgpu::Buffer; 2], plane: &Plane<'_>) {
+    /// Moves a plane along the forward and the backward vectors.
+    fn warp(&self, pass: &mut Pass<'_>, [forward, backward]: &[wgpu::Buffer; 2], plane: &Plane<'_>) {
         let (columns, rows) = plane.cells;
         let shape = pass.uniform(&[columns, rows, self.split, 0]);
-        let buffers = [(0, &shape), (1, chosen), (2, smoothed), (3, &plane.ways)];
+        let buffers = [(0, &shape), (1, forward), (2, backward), (3, &plane.ways)];
         let textures = [(4, plane.pair[0]), (5, plane.pair[1])];
         pass.run(&self.maker.warp, &buffers, &textures, (columns, rows));
     }
@@ -244,8 +221,14 @@ impl<'a> Scene<'a> {
             pass.spared(others(if slice == 0 { 28 } else { 7 }));
         }
         let shape = pass.uniform(&[columns, rows, 0, 0, self.split, 0, 0, 0]);
-        let [fine, soft] = &grids.luma;
-        let buffers = [(0, &shape), (3, &features), (6, &mixing.weights), (7, fine), (8, soft)];
+        let [forward, backward] = &grids.luma;
+        let buffers = [
+            (0, &shape),
+            (3, &features),
+            (6, &mixing.weights),
+            (7, forward),
+            (8, backward),
+        ];
         pass.run(&maker.look_at_motion, &buffers, &[], cells);
         pass.spared(others(4));
         let answer = maker.network.answer(pass, features, size);
