@@ -94,14 +94,17 @@ impl Planes<'_> {
     }
 }
 
+/// A window's samples, row by row. All that is done with single ones fits 16 bits.
+type Samples = [[i16; WINDOW]; WINDOW];
+
 /// The samples around a block, and how they change from place to place.
 struct Window {
     /// The first sample's place.
     corner: [i32; 2],
     /// Codes, in quarters.
-    codes: [[i32; WINDOW]; WINDOW],
+    codes: Samples,
     /// Differences of the neighbours on both sides: along rows, along columns.
-    slopes: [[[i32; WINDOW]; WINDOW]; 2],
+    slopes: [Samples; 2],
     /// Their sums.
     sums: [i32; 2],
     /// The sums of their squares and products about their means, times the samples: across, both, down.
@@ -120,20 +123,21 @@ impl Window {
     fn of(plane: &Padded, column: i32, row: i32) -> Self {
         let corner = [column * 4 - 2, row * 4 - 2];
         let around = plane.rows_from(corner[0] - 1, corner[1] - 1, WINDOW + 1);
-        let at = |y: usize, x: usize| i32::from(around[y * plane.stride() + x]);
-        let each = |value: &dyn Fn(usize, usize) -> i32| -> [[i32; WINDOW]; WINDOW] {
+        let lines: [[i16; WINDOW + 2]; WINDOW + 2] = std::array::from_fn(|y| {
+            let line = around.get(y * plane.stride()..).and_then(|rest| rest.first_chunk());
+            line.map_or([0; WINDOW + 2], |samples| samples.map(i16::from))
+        });
+        let at = |y: usize, x: usize| lines[y][x];
+        let each = |value: &dyn Fn(usize, usize) -> i16| -> Samples {
             std::array::from_fn(|y| std::array::from_fn(|x| value(y + 1, x + 1)))
         };
         let slopes = [
             each(&|y, x| at(y, x + 1) - at(y, x - 1)),
             each(&|y, x| at(y + 1, x) - at(y - 1, x)),
         ];
-        let sums = slopes.map(|slope| slope.as_flattened().iter().sum());
-        let product = |one: usize, other: usize| {
-            let pairs = slopes[one].as_flattened().iter().zip(slopes[other].as_flattened());
-            let sum: i32 = pairs.map(|(one, other)| one * other).sum();
-            SAMPLES * sum - sums[one] * sums[other]
-        };
+        let sums = slopes.map(|slope| slope.as_flattened().iter().copied().map(i32::from).sum());
+        let product =
+            |one: usize, other: usize| SAMPLES * products(&slopes[one], &slopes[other]) - sums[one] * sums[other];
         Self {
             corner,
             codes: each(&|y, x| 4 * at(y, x)),
@@ -201,38 +205,33 @@ impl Window {
             32 * self.corner[part] + ((way + planes.level as i32) >> planes.level)
         });
         let from = there.rows_from(x >> 5, y >> 5, WINDOW);
-        let (right, below) = (x & 31, y & 31);
-        let shares = [
-            (32 - right) * (32 - below),
-            right * (32 - below),
-            (32 - right) * below,
-            right * below,
-        ];
-        let (mut sum, mut squares, mut pulls) = (0_i32, 0_i32, [0_i32; 2]);
-        // All sums fit 31 bits: unchecked, they are made side by side.
-        for row in 0..WINDOW {
-            let line = |row: usize| {
-                from.get(row * there.stride()..)
-                    .and_then(|rest| rest.first_chunk::<{ WINDOW + 1 }>())
-            };
-            let (Some(upper), Some(lower)) = (line(row), line(row + 1)) else {
-                break;
-            };
-            let apart: [i32; WINDOW] = std::array::from_fn(|at| {
-                let corners = [upper[at], upper[at + 1], lower[at], lower[at + 1]];
-                let sample = (0..4).fold(128_i32, |sum, corner| {
-                    sum.wrapping_add(shares[corner].wrapping_mul(i32::from(corners[corner])))
-                });
-                (sample >> 8).wrapping_sub(self.codes[row][at])
-            });
-            for at in 0..WINDOW {
-                sum = sum.wrapping_add(apart[at]);
-                squares = squares.wrapping_add(apart[at].wrapping_mul(apart[at]));
-                for (pull, slopes) in pulls.iter_mut().zip(&self.slopes) {
-                    *pull = pull.wrapping_add(apart[at].wrapping_mul(slopes[row][at]));
-                }
+        let (right, below) = ((x & 31) as u16, (y & 31) as u16);
+        // Nine rows of eight, between columns, in quarters of a code.
+        let mut lines = [[0_u16; WINDOW]; WINDOW + 1];
+        for (row, line) in lines.iter_mut().enumerate() {
+            let samples = from
+                .get(row * there.stride()..)
+                .and_then(|rest| rest.first_chunk::<{ WINDOW + 1 }>());
+            if let Some(samples) = samples {
+                let samples = samples.map(u16::from);
+                *line = std::array::from_fn(|at| mixed(samples[at], samples[at + 1], right).wrapping_add(4) >> 3);
             }
         }
+        let mut apart: Samples = [[0; WINDOW]; WINDOW];
+        for (row, apart) in apart.iter_mut().enumerate() {
+            *apart = std::array::from_fn(|at| {
+                let sample = mixed(lines[row][at], lines[row + 1][at], below).wrapping_add(16) >> 5;
+                sample.cast_signed().wrapping_sub(self.codes[row][at])
+            });
+        }
+        let sum: i32 = apart
+            .as_flattened()
+            .iter()
+            .copied()
+            .map(i32::from)
+            .fold(0, i32::wrapping_add);
+        let pulls = self.slopes.each_ref().map(|slopes| products(slopes, &apart));
+        let squares = products(&apart, &apart);
         let size = sum.unsigned_abs();
         Fit {
             cost: squares - (size * size / SAMPLES.unsigned_abs()) as i32,
@@ -243,4 +242,17 @@ impl Window {
             }),
         }
     }
+}
+
+/// Between two neighbours, by 32nds: 32 times as much.
+fn mixed(one: u16, other: u16, share: u16) -> u16 {
+    one.wrapping_mul(32 - share).wrapping_add(other.wrapping_mul(share))
+}
+
+/// The sum of products. Those of 64 differences in quarters of a code fit 31 bits: unchecked, they are made side by side.
+fn products(one: &Samples, other: &Samples) -> i32 {
+    let pairs = one.as_flattened().iter().zip(other.as_flattened());
+    pairs.fold(0, |sum, (one, other)| {
+        sum.wrapping_add(i32::from(*one).wrapping_mul(i32::from(*other)))
+    })
 }

@@ -127,7 +127,7 @@ fn look_here(block: vec2<i32>) {
     squares = SAMPLES * products - vec3<i32>(sums.x * sums.x, sums.x * sums.y, sums.y * sums.y) + vec3<i32>(FLAT, 0, FLAT);
 }
 
-// A row of samples between columns, in two halves.
+// A row of samples between columns, in two halves and in quarters of a code.
 struct Between {
     a: vec4<i32>,
     b: vec4<i32>,
@@ -137,7 +137,10 @@ fn between(row: vec3<u32>, right: i32) -> Between {
     let a = bytes(row.x);
     let b = bytes(row.y);
     let c = bytes(row.z);
-    return Between(a * (32 - right) + vec4<i32>(a.yzw, b.x) * right, b * (32 - right) + vec4<i32>(b.yzw, c.x) * right);
+    return Between(
+        (a * (32 - right) + vec4<i32>(a.yzw, b.x) * right + 4) >> vec4<u32>(3u),
+        (b * (32 - right) + vec4<i32>(b.yzw, c.x) * right + 4) >> vec4<u32>(3u),
+    );
 }
 
 fn fit(vector: vec2<i32>) -> Fit {
@@ -151,8 +154,8 @@ fn fit(vector: vec2<i32>) -> Fit {
     var pull = vec2<i32>(0);
     for (var at = 0u; at < 8u; at++) {
         let lower = between(row_at(shape.there, first + vec2<u32>(0u, at + 1u)), share.x);
-        let a = ((upper.a * (32 - share.y) + lower.a * share.y + 128) >> vec4<u32>(8u)) - codes[2u * at];
-        let b = ((upper.b * (32 - share.y) + lower.b * share.y + 128) >> vec4<u32>(8u)) - codes[2u * at + 1u];
+        let a = ((upper.a * (32 - share.y) + lower.a * share.y + 16) >> vec4<u32>(5u)) - codes[2u * at];
+        let b = ((upper.b * (32 - share.y) + lower.b * share.y + 16) >> vec4<u32>(5u)) - codes[2u * at + 1u];
         sum += sum_of(a, b);
         square += dot(a, a) + dot(b, b);
         pull += vec2<i32>(
