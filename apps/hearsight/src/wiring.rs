@@ -145,7 +145,7 @@ fn draw_view(graph: &mut Graph, pictures: &Outlet<Decoded>, view: Viewing, audie
     } = view;
     let moments = graph.engine(
         "smooth",
-        Lane::See,
+        Lane::Show,
         pictures,
         budget::INTO_SMOOTH,
         Some(Mark::Smoothed),
@@ -153,7 +153,7 @@ fn draw_view(graph: &mut Graph, pictures: &Outlet<Decoded>, view: Viewing, audie
     );
     let coded = graph.engine(
         "encode",
-        Lane::See,
+        Lane::Show,
         &moments,
         budget::INTO_ENCODER,
         Some(Mark::Encoded),

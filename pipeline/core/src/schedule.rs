@@ -14,6 +14,9 @@ pub enum Lane {
     See,
     /// On a thread of its own beside the engine threads: slices so long that they would hold the others up.
     Think,
+    /// On threads of its own beside the engine threads: what is made for people's eyes alone. It takes a processor that
+    /// nothing else wants.
+    Show,
 }
 
 /// The engines that have something to do, in the order in which they get a worker.
@@ -24,6 +27,7 @@ pub struct Schedule<K> {
     hear: VecDeque<K>,
     see: VecDeque<K>,
     think: VecDeque<K>,
+    show: VecDeque<K>,
 }
 
 impl<K> Schedule<K> {
@@ -35,18 +39,26 @@ impl<K> Schedule<K> {
             hear: VecDeque::new(),
             see: VecDeque::new(),
             think: VecDeque::new(),
+            show: VecDeque::new(),
         }
     }
-    /// How many workers it is for, the one that thinks not counted.
+    /// How many workers it is for, those that think and show not counted.
     pub fn workers(&self) -> usize {
         self.workers
     }
+
+    /// How many workers show: all but one of the others' number, at least one.
+    pub fn showing(&self) -> usize {
+        (self.workers - 1).max(1)
+    }
+
     /// Queues an engine. The caller queues each at most once, so the queue is bounded by the number of engines.
     pub fn push(&mut self, lane: Lane, key: K) {
         match lane {
             Lane::Quick | Lane::Hear => self.hear.push_back(key),
             Lane::See => self.see.push_back(key),
             Lane::Think => self.think.push_back(key),
+            Lane::Show => self.show.push_back(key),
         }
     }
     /// The engine for a worker that just became free. Every `Lane::See` handed out is given back with [`Schedule::seen`].
@@ -65,6 +77,10 @@ impl<K> Schedule<K> {
     /// The engine for the worker that thinks, which just became free.
     pub fn think(&mut self) -> Option<K> {
         self.think.pop_front()
+    }
+    /// The engine for a worker that shows, which just became free.
+    pub fn show(&mut self) -> Option<K> {
+        self.show.pop_front()
     }
     /// A slice of the seeing lane is over.
     pub fn seen(&mut self) {
@@ -91,11 +107,18 @@ mod tests {
     }
 
     #[test]
-    fn thinking_takes_no_worker_of_the_others_and_none_of_them_thinks() {
+    fn thinking_and_showing_take_no_worker_of_the_others_and_none_of_them_does_either() {
         let mut schedule = Schedule::new(1);
         schedule.push(Lane::Think, "slow");
+        schedule.push(Lane::Show, "pretty");
         assert_eq!(schedule.pop(), None);
         assert_eq!(schedule.think(), Some("slow"));
+        assert_eq!(schedule.think(), None);
+        assert_eq!(schedule.show(), Some("pretty"));
+        assert_eq!(
+            [1, 2, 8].map(|workers| Schedule::<()>::new(workers).showing()),
+            [1, 1, 7]
+        );
         schedule.push(Lane::See, "quick");
         assert_eq!(schedule.think(), None);
         assert_eq!(schedule.pop(), Some((Lane::See, "quick")));

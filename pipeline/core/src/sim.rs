@@ -54,6 +54,8 @@ pub struct Sim {
     idle: usize,
     /// Whether the worker that thinks is busy.
     thinking: bool,
+    /// How many workers that show are busy.
+    showing: usize,
     sessions: Vec<Session>,
     trace: Vec<Step>,
 }
@@ -79,6 +81,7 @@ impl Sim {
             schedule,
             idle,
             thinking: false,
+            showing: 0,
             sessions: Vec::new(),
             trace: Vec::new(),
         }
@@ -219,6 +222,12 @@ impl Sim {
             self.thinking = true;
             self.start(Lane::Think, session, node);
         }
+        while self.showing < self.schedule.showing()
+            && let Some((session, node)) = self.schedule.show()
+        {
+            self.showing += 1;
+            self.start(Lane::Show, session, node);
+        }
     }
 
     /// One slice of an engine, on a worker that was taken for it.
@@ -242,6 +251,7 @@ impl Sim {
     fn release(&mut self, lane: Lane) {
         match lane {
             Lane::Think => self.thinking = false,
+            Lane::Show => self.showing -= 1,
             Lane::See => {
                 self.idle += 1;
                 self.schedule.seen();

@@ -19,9 +19,12 @@ use crate::clock::Clock;
 /// How long a session that was told to end may take to let its last words out.
 const FAREWELL: Span = Span::from_secs(5);
 
-/// How far the thread that thinks steps back (nice value, of that thread alone on Linux): its threads get about a third of
-/// what an engine thread gets where both want the processor.
+/// How far the thread that thinks steps back (nice value, of that thread alone on Linux, and of those that it starts): it
+/// gets about a third of what an engine thread gets where both want the processor.
 const THINKING_NICE: i32 = 5;
+
+/// How far those step back that show: about a tenth.
+const SHOWING_NICE: i32 = 10;
 
 /// Engine threads and a clock, shared by all sessions. The threads end when the last handle is dropped.
 #[derive(Clone)]
@@ -32,12 +35,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts `threads` engine threads, at least one, and one more for [`Lane::Think`].
+    /// Starts `threads` engine threads, at least one, and beside them those for [`Lane::Think`] and [`Lane::Show`].
     pub fn start(clock: Clock, threads: usize) -> std::io::Result<Host> {
         let lanes = Arc::new(Lanes {
             schedule: Mutex::new(Schedule::new(threads)),
             ready: Condvar::new(),
             thought: Condvar::new(),
+            shown: Condvar::new(),
             closing: AtomicBool::new(false),
         });
         let mut handles = Vec::new();
@@ -48,7 +52,13 @@ impl Host {
         }
         let thinker = lanes.clone();
         let thread = std::thread::Builder::new().name("engine-think".into());
-        handles.push(thread.spawn(move || thinker.think())?);
+        handles.push(thread.spawn(move || thinker.aside(THINKING_NICE, &thinker.thought, Schedule::think))?);
+        let showing = lanes.lock().showing();
+        for number in 0..showing {
+            let lanes = lanes.clone();
+            let thread = std::thread::Builder::new().name(format!("show-{number}"));
+            handles.push(thread.spawn(move || lanes.aside(SHOWING_NICE, &lanes.shown, Schedule::show))?);
+        }
         Ok(Host {
             lanes: lanes.clone(),
             clock,
@@ -260,6 +270,8 @@ struct Lanes {
     ready: Condvar,
     /// There is something to think about.
     thought: Condvar,
+    /// There is something to show.
+    shown: Condvar,
     closing: AtomicBool,
 }
 
@@ -272,6 +284,7 @@ impl Lanes {
         self.lock().push(lane, (life, node));
         match lane {
             Lane::Think => self.thought.notify_one(),
+            Lane::Show => self.shown.notify_one(),
             Lane::Quick | Lane::Hear | Lane::See => self.ready.notify_one(),
         }
     }
@@ -289,11 +302,11 @@ impl Lanes {
         }
     }
 
-    /// The thread that thinks. It steps back for the others: being late is its budget, being heard is theirs.
-    fn think(&self) {
-        // Refused or not known on this system: it thinks on with everybody's priority.
-        let _ = rustix::process::nice(THINKING_NICE);
-        while let Some((life, node)) = self.take(&self.thought, Schedule::think) {
+    /// A thread that steps back for the others: being late is its budget, being heard is theirs.
+    fn aside(&self, nice: i32, ready: &Condvar, next: impl Fn(&mut Schedule<Key>) -> Option<Key>) {
+        // Refused or not known on this system: it goes on with everybody's priority.
+        let _ = rustix::process::nice(nice);
+        while let Some((life, node)) = self.take(ready, &next) {
             if let Some(life) = life.upgrade() {
                 life.slice(node);
             }
@@ -324,6 +337,7 @@ impl Drop for Threads {
         self.lanes.closing.store(true, Ordering::Release);
         self.lanes.ready.notify_all();
         self.lanes.thought.notify_all();
+        self.lanes.shown.notify_all();
         let me = std::thread::current().id();
         for handle in self.handles.drain(..) {
             if handle.thread().id() != me {
