@@ -3,6 +3,7 @@
 use crate::grid::Grid;
 use crate::padded::Padded;
 use crate::warp::Side;
+use crate::wide::wide;
 
 /// Samples on a side of a block, in planes of half the size.
 const BLOCK: usize = 4;
@@ -13,6 +14,11 @@ const LEAST: u32 = 8;
 /// For each block the mean of its vector and of those around it, by how well each fits there, to the nearest sample. The
 /// planes have half of a picture's size; `here` is the one whose blocks these are.
 pub fn reference(here: &Padded, there: &Padded, found: &Grid, anchor: Side) -> Grid {
+    wide(|| agreed(here, there, found, anchor))
+}
+
+#[inline(always)]
+fn agreed(here: &Padded, there: &Padded, found: &Grid, anchor: Side) -> Grid {
     let mut made = found.clone();
     for (at, vector) in made.vectors.iter_mut().enumerate() {
         let (column, row) = ((at % found.columns) as i32, (at / found.columns) as i32);
@@ -37,6 +43,7 @@ pub fn reference(here: &Padded, there: &Padded, found: &Grid, anchor: Side) -> G
 }
 
 /// The sum of absolute differences of a block here and there.
+#[inline(always)]
 fn difference(here: &Padded, there: &Padded, place: [i32; 2], other: [i32; 2]) -> u32 {
     let (a, b) = (
         here.rows_from(place[0], place[1], BLOCK),

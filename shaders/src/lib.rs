@@ -43,6 +43,7 @@ mod texture;
 #[cfg(test)]
 mod validate;
 pub mod warp;
+mod wide;
 
 pub use device::{Device, DeviceError, Kind, LARGEST, OpenError};
 pub use planes::PlanesError;

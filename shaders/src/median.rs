@@ -1,6 +1,7 @@
 //! Takes away vectors that their surroundings do not bear out.
 
 use crate::grid::Grid;
+use crate::wide::wide;
 
 /// Cells that vote on one: 5 × 5.
 const VOTES: usize = 25;
@@ -27,15 +28,18 @@ pub fn reference(grid: &Grid) -> Grid {
     for (row, target) in made.vectors.chunks_exact_mut(columns).enumerate() {
         let line = |offset: usize| &lines[(row + offset).saturating_sub(2).min(rows - 1) * padded..][..padded];
         let window: [&[i16]; 5] = std::array::from_fn(line);
-        for (index, target) in target.as_flattened_mut().chunks_mut(LANES).enumerate() {
-            let votes = std::array::from_fn(|vote| ballot(window[vote / 5], index * LANES + vote % 5 * 2, vote));
-            target.copy_from_slice(&middle(votes)[..target.len()]);
-        }
+        wide(|| {
+            for (index, target) in target.as_flattened_mut().chunks_mut(LANES).enumerate() {
+                let votes = std::array::from_fn(|vote| ballot(window[vote / 5], index * LANES + vote % 5 * 2, vote));
+                target.copy_from_slice(&middle(votes)[..target.len()]);
+            }
+        });
     }
     made
 }
 
 /// One vote for each lane. The unknown ones go to either extreme in turn, so that they cancel each other.
+#[inline(always)]
 fn ballot(line: &[i16], from: usize, vote: usize) -> [i16; LANES] {
     let extreme = if vote.is_multiple_of(2) { i16::MIN } else { i16::MAX };
     let mut votes = [0; LANES];
@@ -47,6 +51,7 @@ fn ballot(line: &[i16], from: usize, vote: usize) -> [i16; LANES] {
 
 /// The thirteenth of 25 in each lane: the extremes of what may still be it are taken away until one is left, with one
 /// more vote let in each time (the "forgetful" selection of Paeth, Graphics Gems, 1990).
+#[inline(always)]
 fn middle(votes: [[i16; LANES]; VOTES]) -> [i16; LANES] {
     let mut held = votes;
     let mut count = VOTES.div_ceil(2) + 1;
@@ -73,6 +78,7 @@ fn middle(votes: [[i16; LANES]; VOTES]) -> [i16; LANES] {
 }
 
 /// Puts the lesser of two in the first place, lane by lane.
+#[inline(always)]
 fn exchange(held: &mut [[i16; LANES]; VOTES], low: usize, high: usize) {
     let (a, b) = (held[low], held[high]);
     let (mut lesser, mut greater) = (a, b);

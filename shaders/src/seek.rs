@@ -10,6 +10,7 @@ use crate::agree;
 use crate::grid::{Grid, LONGEST, UNITS, Vector};
 use crate::padded::Padded;
 use crate::warp::Side;
+use crate::wide::wide;
 
 /// Samples on a side of the window that slides: a block's four, and two more around them.
 const WINDOW: usize = 8;
@@ -76,6 +77,11 @@ impl Known<'_> {
 impl Planes<'_> {
     /// Each block begins with the best of what is known there, and around it, and of the smoothed vector.
     fn pass(&self, known: &Known<'_>, soft: &Grid, apart: i32) -> Grid {
+        wide(|| self.passed(known, soft, apart))
+    }
+
+    #[inline(always)]
+    fn passed(&self, known: &Known<'_>, soft: &Grid, apart: i32) -> Grid {
         let mut made = soft.clone();
         for (at, vector) in made.vectors.iter_mut().enumerate() {
             let (column, row) = ((at % soft.columns) as i32, (at / soft.columns) as i32);
@@ -120,6 +126,7 @@ struct Fit {
 }
 
 impl Window {
+    #[inline(always)]
     fn of(plane: &Padded, column: i32, row: i32) -> Self {
         let corner = [column * 4 - 2, row * 4 - 2];
         let around = plane.rows_from(corner[0] - 1, corner[1] - 1, WINDOW + 1);
@@ -135,7 +142,7 @@ impl Window {
             each(&|y, x| at(y, x + 1) - at(y, x - 1)),
             each(&|y, x| at(y + 1, x) - at(y - 1, x)),
         ];
-        let sums = slopes.map(|slope| slope.as_flattened().iter().copied().map(i32::from).sum());
+        let sums = [total(&slopes[0]), total(&slopes[1])];
         let product =
             |one: usize, other: usize| SAMPLES * products(&slopes[one], &slopes[other]) - sums[one] * sums[other];
         Self {
@@ -148,6 +155,7 @@ impl Window {
     }
 
     /// The best of some vectors, and from there step by step as long as it fits better.
+    #[inline(always)]
     fn slide(&self, planes: &Planes<'_>, candidates: &[Vector]) -> Vector {
         let mut best = (candidates[0], self.fit(planes, candidates[0]));
         for (at, &vector) in candidates.iter().enumerate().skip(1) {
@@ -195,6 +203,7 @@ impl Window {
         })
     }
 
+    #[inline(always)]
     fn fit(&self, planes: &Planes<'_>, vector: Vector) -> Fit {
         let there = planes.there;
         let [x, y] = [0, 1].map(|part| {
@@ -224,13 +233,8 @@ impl Window {
                 sample.cast_signed().wrapping_sub(self.codes[row][at])
             });
         }
-        let sum: i32 = apart
-            .as_flattened()
-            .iter()
-            .copied()
-            .map(i32::from)
-            .fold(0, i32::wrapping_add);
-        let pulls = self.slopes.each_ref().map(|slopes| products(slopes, &apart));
+        let sum = total(&apart);
+        let pulls = [products(&self.slopes[0], &apart), products(&self.slopes[1], &apart)];
         let squares = products(&apart, &apart);
         let size = sum.unsigned_abs();
         Fit {
@@ -245,14 +249,26 @@ impl Window {
 }
 
 /// Between two neighbours, by 32nds: 32 times as much.
+#[inline(always)]
 fn mixed(one: u16, other: u16, share: u16) -> u16 {
     one.wrapping_mul(32 - share).wrapping_add(other.wrapping_mul(share))
 }
 
 /// The sum of products. Those of 64 differences in quarters of a code fit 31 bits: unchecked, they are made side by side.
+#[inline(always)]
 fn products(one: &Samples, other: &Samples) -> i32 {
-    let pairs = one.as_flattened().iter().zip(other.as_flattened());
-    pairs.fold(0, |sum, (one, other)| {
-        sum.wrapping_add(i32::from(*one).wrapping_mul(i32::from(*other)))
-    })
+    let mut sum = 0_i32;
+    for (one, other) in one.as_flattened().iter().zip(other.as_flattened()) {
+        sum = sum.wrapping_add(i32::from(*one).wrapping_mul(i32::from(*other)));
+    }
+    sum
+}
+
+#[inline(always)]
+fn total(samples: &Samples) -> i32 {
+    let mut sum = 0_i32;
+    for sample in samples.as_flattened() {
+        sum = sum.wrapping_add(i32::from(*sample));
+    }
+    sum
 }

@@ -1,6 +1,7 @@
 //! Evens out motion: neighbouring blocks of the coder move alike far more often than their vectors do.
 
 use crate::grid::{Grid, UNKNOWN, Vector};
+use crate::wide::wide;
 
 /// A Gaussian with a deviation of two cells, up to three deviations away, in 1/4096. From the middle outwards.
 pub(crate) const WEIGHTS: [i32; 7] = [818, 722, 496, 266, 111, 36, 8];
@@ -8,32 +9,65 @@ pub(crate) const WEIGHTS: [i32; 7] = [818, 722, 496, 266, 111, 36, 8];
 /// The Gaussian mean of the known cells around each, first along rows and then along columns; unknown where none is known
 /// that near. Rounded to units after each pass. Beyond its edges the grid goes on as at them.
 pub fn reference(grid: &Grid) -> Grid {
-    let along = pass(grid, |column, row, offset| (column + offset, row));
-    pass(&along, |column, row, offset| (column, row + offset))
+    if grid.columns == 0 || grid.rows == 0 {
+        return grid.clone();
+    }
+    let reach = WEIGHTS.len() - 1;
+    let mut line = Vec::new();
+    let along = pass(grid, |row, sums| {
+        // A row with its ends carried on, read from every offset.
+        let cells = &grid.vectors[row * grid.columns..][..grid.columns];
+        line.clear();
+        line.resize(reach, cells[0]);
+        line.extend_from_slice(cells);
+        line.resize(line.len() + reach, cells[cells.len() - 1]);
+        for at in 0..=2 * reach {
+            sums.add(&line[at..at + grid.columns], WEIGHTS[at.abs_diff(reach)]);
+        }
+    });
+    pass(&along, |row, sums| {
+        for at in 0..=2 * reach {
+            let row = (row + at).saturating_sub(reach).min(along.rows - 1);
+            sums.add(
+                &along.vectors[row * along.columns..][..along.columns],
+                WEIGHTS[at.abs_diff(reach)],
+            );
+        }
+    })
 }
 
-fn pass(grid: &Grid, place: impl Fn(i32, i32, i32) -> (i32, i32)) -> Grid {
+fn pass(grid: &Grid, mut add: impl FnMut(usize, &mut Sums)) -> Grid {
     let mut made = grid.clone();
-    let reach = WEIGHTS.len() as i32 - 1;
-    for (row, targets) in (0..).zip(made.vectors.chunks_exact_mut(grid.columns.max(1))) {
-        for (column, target) in (0..).zip(targets) {
-            let (mut sum, mut total) = ([0_i32; 2], 0_i32);
-            for offset in -reach..=reach {
-                let (column, row) = place(column, row, offset);
-                let vector = grid.at(column, row);
-                // 4096 vectors of 14 bits fit 32: unchecked, both parts are summed side by side.
-                let weight = if vector == UNKNOWN {
-                    0
-                } else {
-                    WEIGHTS[offset.unsigned_abs() as usize]
-                };
-                sum = [0, 1].map(|part| sum[part].wrapping_add(weight.wrapping_mul(i32::from(vector[part]))));
-                total = total.wrapping_add(weight);
-            }
-            *target = mean(sum, total);
+    let mut sums = Sums(Vec::new());
+    for (row, targets) in made.vectors.chunks_exact_mut(grid.columns).enumerate() {
+        sums.0.clear();
+        sums.0.resize(grid.columns, [0; 3]);
+        add(row, &mut sums);
+        for (target, [x, y, total]) in targets.iter_mut().zip(&sums.0) {
+            *target = mean([*x, *y], *total);
         }
     }
     made
+}
+
+/// Of a row of cells: the weighed sums of both parts of what is known, and of the weights.
+struct Sums(Vec<[i32; 3]>);
+
+impl Sums {
+    fn add(&mut self, vectors: &[Vector], weight: i32) {
+        wide(|| {
+            for (sum, vector) in self.0.iter_mut().zip(vectors) {
+                let weight = if *vector == UNKNOWN { 0 } else { weight };
+                // 4096 vectors of 14 bits fit 32: unchecked, they are summed side by side.
+                let more = [
+                    weight.wrapping_mul(i32::from(vector[0])),
+                    weight.wrapping_mul(i32::from(vector[1])),
+                    weight,
+                ];
+                *sum = [0, 1, 2].map(|part| sum[part].wrapping_add(more[part]));
+            }
+        });
+    }
 }
 
 fn mean(sum: [i32; 2], total: i32) -> Vector {
