@@ -19,7 +19,7 @@ export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
-.PHONY: help setup setup-test web run test check eval bench-latency bench-graph bench-ingest bench-interpolation soak hostile fuzz clean
+.PHONY: help setup setup-test setup-bench web run test check eval bench-latency bench-graph bench-ingest bench-interpolation bench-seeing soak hostile fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ setup: ## install system packages, libraries, models and the sample talk (quick 
 setup-test:
 	@echo "setup: looking at what \`make test\` needs"
 	@scripts/setup.sh test
+
+setup-bench:
+	@echo "setup: looking at what the benches need"
+	@scripts/setup.sh bench
 
 # `--workspace` chooses the same features as the tests do, so that neither command rebuilds what the other built.
 run: setup web ## build, play the sample talk through a real WebRTC connection, then keep serving the page
@@ -116,6 +120,11 @@ fuzz: setup ## libFuzzer over every reader of bytes: FUZZ_SECONDS=60 for each, A
 bench-interpolation: setup-test ## rebuild dropped pictures: ours beside a blend, ffmpeg's minterpolate and the published recipe
 	@echo "bench-interpolation: building and running (optimised; several minutes where real clips are present)"
 	@cargo run --release --locked -p hearsight-tests --bin bench-interpolation -- $(ARGS)
+	@$(took) >&2
+
+bench-seeing: setup-bench ## reading five lines at 640×480, beside the Python package of the same models
+	@echo "bench-seeing: building and running (optimised)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-seeing -- $(ARGS)
 	@$(took) >&2
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)

@@ -2,6 +2,7 @@
 
     python3 scripts/deps.py DESTINATION          what `make run` needs
     python3 scripts/deps.py DESTINATION test     also what `make test` needs
+    python3 scripts/deps.py DESTINATION bench    also what benches compare with
 
 Every part has a stamp: the hash of everything it is made from. A part is made again when its stamp differs, or when a
 file of it no longer matches DESTINATION/manifest.sha256 (so a damaged file is repaired). A part is built beside its
@@ -102,6 +103,13 @@ def make_silero(place, scratch):
     take(wheel, rf"silero_vad/data/{re.escape(name)}", place / name)
 
 
+def make_ocr(place, scratch):
+    wheel = fetch("rapidocr-onnxruntime", scratch, "--only-binary=:all:")
+    names = {"detect": "ch_PP-OCRv4_det_infer", "recognise": "ch_PP-OCRv4_rec_infer", "turn": "ch_ppocr_mobile_v2.0_cls_infer"}
+    for ours, theirs in names.items():
+        take(wheel, rf"rapidocr_onnxruntime/models/{re.escape(theirs)}\.onnx", place / f"{ours}.onnx")
+
+
 # pip asks the build back end of a source distribution for its metadata even when it only downloads, and would install
 # that back end, unpinned, to do so. This one answers the question and does nothing else.
 BACK_END = '''
@@ -162,23 +170,34 @@ def make_talk(place, _scratch):
     run([sys.executable, str(HERE / "talk.py"), str(HERE / "talk.txt"), str(place)])
 
 
-def make_aiortc(place, _scratch):
+def install_packages(place, pinned):
+    """Python packages with all that they need, into a folder of their own: the system's packages stay as they are."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
     command += ["--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile", "--retries", "5"]
-    # Into a folder of its own: the system's packages stay as they are.
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
-    run([*command, "--target", str(place), "-r", str(HERE / "clients.txt")], env=environment, timeout=PIP_LIMIT_S)
+    run([*command, "--target", str(place), "-r", str(HERE / pinned)], env=environment, timeout=PIP_LIMIT_S)
+
+
+def make_aiortc(place, _scratch):
+    install_packages(place, "clients.txt")
+
+
+def make_rapidocr(place, _scratch):
+    install_packages(place, "benches.txt")
 
 
 PARTS = {
     "onnxruntime": ("fetching ONNX Runtime (18 MB)", make_onnxruntime, []),
     "silero": ("fetching the Silero voice detector", make_silero, []),
+    "ocr": ("fetching the models of the reader (15 MB)", make_ocr, []),
     "pocketsphinx": ("fetching PocketSphinx and its English model (34 MB)", make_pocketsphinx, []),
     "talk": ("speaking the sample talk with flite", make_talk, ["talk.py", "talk.txt"]),
     "aiortc": ("fetching a WebRTC client by other authors (42 MB)", make_aiortc, ["clients.txt"]),
+    "rapidocr": ("fetching a reader of text by other authors (130 MB)", make_rapidocr, ["benches.txt"]),
 }
-# Parts that the tests alone need.
+# Parts that not every purpose needs.
 FOR_TESTS = {"aiortc"}
+FOR_BENCHES = {"rapidocr"}
 
 
 def stamp_of(part):
@@ -188,7 +207,7 @@ def stamp_of(part):
     for name in PARTS[part][2]:
         digest.update((HERE / name).read_bytes())
     if not PARTS[part][2]:
-        digest.update(requirement({"silero": "silero-vad"}.get(part, part)).encode())
+        digest.update(requirement({"silero": "silero-vad", "ocr": "rapidocr-onnxruntime"}.get(part, part)).encode())
     digest.update(platform.machine().encode())
     return digest.hexdigest()
 
@@ -250,13 +269,14 @@ def install(root, part, entries):
 
 
 def main():
-    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["run"], ["test"]):
-        fail("usage: python3 scripts/deps.py DESTINATION [test]")
+    if len(sys.argv) not in (2, 3) or sys.argv[2:] not in ([], ["run"], ["test"], ["bench"]):
+        fail("usage: python3 scripts/deps.py DESTINATION [test|bench]")
+    purpose = sys.argv[2] if len(sys.argv) == 3 else "run"
     root = Path(sys.argv[1]).resolve()
     root.mkdir(parents=True, exist_ok=True)
     entries, made = read_manifest(root), 0
     for part in PARTS:
-        if part in FOR_TESTS and sys.argv[2:] != ["test"]:
+        if (part in FOR_TESTS and purpose == "run") or (part in FOR_BENCHES and purpose != "bench"):
             continue
         wrong = what_is_wrong(root, part, entries)
         if wrong:

@@ -4,6 +4,7 @@
 #   scripts/setup.sh          what `make run` needs
 #   scripts/setup.sh test     also what `make test` needs: a browser, the ffmpeg command, Vulkan in software, a sound server and
 #                             a WebRTC client by other authors
+#   scripts/setup.sh bench    also what benches compare with: a reader of text by other authors
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,12 +17,12 @@ packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev lib
 case $purpose in
 run) ;;
 # The fonts are those that the scenes of the seeing benchmark are written in.
-test) packages="$packages chromium ffmpeg gstreamer1.0-tools mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins
+test | bench) packages="$packages chromium ffmpeg gstreamer1.0-tools mesa-vulkan-drivers libvulkan1 pulseaudio pulseaudio-utils libasound2-plugins
  fonts-dejavu-core fonts-liberation fonts-roboto-unhinted fonts-lato fonts-comic-neue fonts-crosextra-caladea fonts-hack fonts-dosis
  fonts-quicksand fonts-linuxlibertine fonts-open-sans fonts-cabin fonts-cantarell fonts-crosextra-carlito fonts-ebgaramond
  fonts-freefont-ttf" ;;
 *)
-    echo "setup: unknown purpose '$purpose'; say nothing, or 'test'" >&2
+    echo "setup: unknown purpose '$purpose'; say nothing, 'test' or 'bench'" >&2
     exit 2
     ;;
 esac
@@ -77,7 +78,7 @@ else
     for library in libavcodec libavformat libavutil; do
         pkg-config --exists "$library" 2>/dev/null || absent="$absent $library-headers"
     done
-    if [ "$purpose" = test ]; then
+    if [ "$purpose" != run ]; then
         for tool in chromium ffmpeg; do
             command -v "$tool" >/dev/null 2>&1 || absent="$absent $tool"
         done

@@ -46,6 +46,8 @@ pub struct Files {
     pub onnxruntime: PathBuf,
     /// Silero VAD, 16 kHz.
     pub silero: PathBuf,
+    /// The folder of the reader's models: `detect.onnx`, `turn.onnx`, `recognise.onnx`.
+    pub ocr: PathBuf,
     /// The folder of the PocketSphinx model: `en-us/`, `cmudict-en-us.dict`, `en-us.lm.bin`.
     pub pocketsphinx: PathBuf,
 }
@@ -56,6 +58,7 @@ impl Files {
         Files {
             onnxruntime: deps.join("onnxruntime/libonnxruntime.so"),
             silero: deps.join("silero/silero_vad_16k_op15.onnx"),
+            ocr: deps.join("ocr"),
             pocketsphinx: deps.join("pocketsphinx/model/en-us"),
         }
     }

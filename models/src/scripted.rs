@@ -1,13 +1,15 @@
-//! Engines that follow a script instead of hearing, with a cost instead of work: what the simulator runs in place of models.
-//! They are the real [`Listener`] and [`Hearing`] over scripted models, so what they put out keeps all the rules.
+//! Engines that follow a script instead of hearing and reading, with a cost instead of work: what the simulator runs in place of models.
+//! They are the real [`Listener`], [`Hearing`] and [`Reader`](crate::ocr::Reader) over scripted models, so what they put out keeps all the rules.
 
 use std::sync::Arc;
 
-use hearsight_core::media::{Pcm, Voice, Words};
+use hearsight_core::gate::Budget;
+use hearsight_core::media::{Certainty, Pcm, Picture, Planes, Point, Reading, Voice, Words};
 use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Wake};
 use hearsight_core::time::{MediaTime, Moment, Span};
 
 use crate::asr::{Heard, Hearing, Hypothesis, Recogniser};
+use crate::ocr::{self, Chosen, Eyes, Slant, Spot, Text};
 use crate::vad::{Config, Listener, VoiceProbability, WINDOW};
 
 /// What a slice costs: from how much sound it worked on to how long it took.
@@ -191,5 +193,84 @@ impl Engine for Listened {
     }
     fn delay(&self) -> Span {
         self.hearing.delay()
+    }
+}
+
+/// Eyes that see the same rows of text in every picture.
+struct Rows {
+    rows: usize,
+    look: Cost,
+    read: Cost,
+    spent: Span,
+}
+
+impl Eyes for Rows {
+    fn look(&mut self, _: MediaTime, picture: &Picture<Planes>, _: u32) -> Result<Vec<Spot>, Fault> {
+        self.spent += (self.look)(Span::ZERO);
+        let (width, height) = (picture.width as f32, picture.height as f32 / self.rows.max(1) as f32);
+        let row = |number: usize| Slant {
+            centre: Point {
+                x: width / 2.0,
+                y: height * (number as f32 + 0.5),
+            },
+            along: Point { x: 1.0, y: 0.0 },
+            width,
+            height,
+        };
+        let spots = (0..self.rows).map(|number| Spot {
+            slant: row(number),
+            strength: 0.9,
+        });
+        Ok(spots.collect())
+    }
+
+    fn read(&mut self, _: MediaTime, _: &Picture<Planes>, _: &Slant) -> Result<Text, Fault> {
+        self.spent += (self.read)(Span::ZERO);
+        Ok(Text {
+            text: "text".into(),
+            certainty: Certainty::new(0.9),
+            turned: false,
+        })
+    }
+}
+
+/// A [`Reader`](crate::ocr::Reader) that reads so many rows in every picture.
+pub struct Readings {
+    reader: ocr::Reader<Rows>,
+}
+
+impl Readings {
+    /// `rows` lines, told under `budget`; finding them spends `look`, and reading each of them `read`, of no sound.
+    pub fn new(rows: usize, budget: Budget, look: Cost, read: Cost) -> Readings {
+        let spent = Span::ZERO;
+        let eyes = Rows {
+            rows,
+            look,
+            read,
+            spent,
+        };
+        Readings {
+            reader: ocr::Reader::new(eyes, ocr::Config { budget }),
+        }
+    }
+}
+
+impl Engine for Readings {
+    type In = Chosen;
+    type Out = Reading;
+
+    fn run(&mut self, now: Moment, signal: Signal<Chosen>, out: &mut Outbox<Reading>) -> Result<Wake, Fault> {
+        let wake = self.reader.run(now, signal, out);
+        out.spend(std::mem::take(&mut self.reader.eyes_mut().spent));
+        wake
+    }
+    fn slice(&self) -> Span {
+        self.reader.slice()
+    }
+    fn delay(&self) -> Span {
+        self.reader.delay()
+    }
+    fn took(&mut self, cost: Span) {
+        self.reader.took(cost);
     }
 }

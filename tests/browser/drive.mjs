@@ -1,6 +1,7 @@
 // Opens the page in the system's Chromium with a fake microphone and camera, waits for what was asked, and prints what a
 // person would have seen as one JSON object. Bounded in time; called by the Rust tests and benches.
 // With `restart` the page is told, once it shows a settled caption, that the network changed: it restarts ICE.
+// `readings` is how many lines of text the page must show as read in the camera's picture.
 // `views` names the views that must have shown so many pictures each, after the switch of "Smooth picture" was turned by
 // keyboard.
 // `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
@@ -83,8 +84,9 @@ async function waitFor(page) {
         document.querySelectorAll("#captions [data-kind=final]").length >= wish.finals &&
         document.querySelectorAll("#captions [data-kind=final] [data-start-us]").length >= wish.words &&
         (!wish.kbps || globalThis.watched.kbps >= wish.kbps) &&
+        document.querySelectorAll("#reading-lines li").length >= (wish.readings ?? 0) &&
         (!wish.events || globalThis.enough(wish.events)),
-      { finals: wish.finals ?? 1, words: wish.words ?? 0, kbps: wish.kbps, events: wish.events },
+      { readings: wish.readings, finals: wish.finals ?? 1, words: wish.words ?? 0, kbps: wish.kbps, events: wish.events },
       { polling: 100 },
     );
     if (wish.views) {
@@ -145,6 +147,16 @@ function watch() {
       segments,
       resolution: text("#stat-resolution"),
       vectors: text("#seen-vectors"),
+      reading: {
+        lines: [...document.querySelectorAll("#reading-lines li > span:first-child")].map((line) => line.textContent),
+        note: text("#reading-note"),
+        spoken: [...document.querySelectorAll("#reading-spoken p")].map((line) => line.textContent),
+        boxes: [...document.querySelectorAll(".boxes polygon")].map((box) => {
+          const [inner, outer] = [box.getBoundingClientRect(), box.closest(".preview").getBoundingClientRect()];
+          const [x, y] = [inner.left + inner.width / 2 - outer.left, inner.top + inner.height / 2 - outer.top];
+          return { text: box.dataset.text, x: x / outer.width, y: y / outer.height, width: inner.width / outer.width };
+        }),
+      },
       views: Object.fromEntries(
         ["received", "smooth"].map((view) => {
           const video = document.querySelector(`#view-${view}`);

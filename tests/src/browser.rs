@@ -1,10 +1,12 @@
 //! The real browser against the real server: what a person says into the fake microphone stands on the page.
 
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::rig::server::Server;
 use crate::rig::sound::Sound;
-use crate::rig::{artefacts, browser};
+use crate::rig::{artefacts, browser, root};
 
 const SAID: &str = "good morning and welcome to this house. we can hear what people say.";
 
@@ -87,6 +89,59 @@ fn what_is_spoken_stands_on_the_page_with_its_latency_and_the_picture_arrives_wh
     );
 
     assert_eq!(seen["widest"], 1280, "the resolution that was asked for");
+}
+
+#[test]
+fn a_sign_before_the_camera_is_read_on_the_page_with_a_box_around_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (microphone, _) = devices(folder.path()).unwrap();
+    let camera = folder.path().join("sign.y4m");
+    // 640×480 drawn larger in the middle of a wider picture.
+    let drawn = Command::new("ffmpeg")
+        .args(["-v", "error", "-loop", "1", "-t", "1", "-r", "15", "-i"])
+        .arg(root().join("models/tests/fixtures/reading/coloured.png"))
+        .args(["-vf", "scale=960:720,pad=1280:720:160:0", "-pix_fmt", "yuv420p"])
+        .arg(&camera)
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(drawn.success());
+    let server = Server::start(&[]).unwrap();
+    let seen = browser::visit(&json!({
+        "url": format!("{}?autostart=1", server.page), "microphone": microphone, "camera": camera,
+        "finals": 0, "readings": 2, "timeout_ms": 60_000, "screenshot": artefacts().unwrap().join("sign.png"),
+    }))
+    .unwrap();
+    sound_visit(&seen);
+    let reading = &seen["reading"];
+    let said = ["PLATFORM 7", "Trains to Hull"];
+    // Its text stands where the picture has it, in a view that is mirrored.
+    let places = [(313.5, 175.0, 419.0), (257.0, 289.0, 316.0)];
+    for (text, (x, y, width)) in said.iter().zip(places) {
+        let same = |other: &Value| {
+            other
+                .as_str()
+                .is_some_and(|other| other.replace(' ', "") == text.replace(' ', ""))
+        };
+        assert!(
+            reading["lines"].as_array().unwrap().iter().any(same),
+            "{text}: {reading}"
+        );
+        assert!(
+            reading["spoken"].as_array().unwrap().iter().any(same),
+            "{text}: {reading}"
+        );
+        let boxes = reading["boxes"].as_array().unwrap();
+        let around = boxes.iter().find(|around| same(&around["text"])).expect("a box");
+        let there = |name: &str, expected: f64| (around[name].as_f64().unwrap() - expected).abs() < 0.03;
+        let across = 1.0 - (160.0 + 1.5 * x) / 1280.0;
+        assert!(there("x", across) && there("y", 1.5 * y / 720.0), "{text}: {around}");
+        assert!(there("width", 1.5 * width / 1280.0), "{text}: {around}");
+    }
+    assert!(
+        reading["note"].as_str().unwrap().starts_with("Readability"),
+        "{reading}"
+    );
 }
 
 #[test]

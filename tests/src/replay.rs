@@ -9,7 +9,7 @@ use hearsight::view::Counts;
 use hearsight::wiring::{self, Audience};
 use hearsight_codecs::measure::PictureStats;
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Codec, Voice, Words};
+use hearsight_core::media::{Codec, Reading, Voice, Words};
 use hearsight_core::meter::Meter;
 use hearsight_core::sim::Sim;
 use hearsight_core::stage::Signal;
@@ -51,10 +51,11 @@ impl Audience for Ears {
             self.note(budget.outlet, now, &item);
         }
     }
+    fn reading(&self, _: Moment, _: Signal<Reading>) {}
     fn viewed(&self, _: Moment, _: Signal<Counts>) {}
     fn picture(&self, now: Moment, signal: Signal<PictureStats>) {
         if let Signal::Item(item) = signal {
-            self.note(budget::READING.outlet, now, &item);
+            self.note(budget::PICTURE.outlet, now, &item);
         }
     }
 }

@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// Crates of others that only some of ours may name, with the reason.
-const KEPT_TO: [(&str, &[&str], &str); 14] = [
+const KEPT_TO: [(&str, &[&str], &str); 15] = [
     (
         "serde",
         &["hearsight"],
@@ -81,6 +81,11 @@ const KEPT_TO: [(&str, &[&str], &str); 14] = [
         "between a callback and the rest, nowhere else",
     ),
     ("ort", &["hearsight-models"], "models are behind one room's door"),
+    (
+        "fast_image_resize",
+        &["hearsight-models"],
+        "pictures are scaled where a model wants them so",
+    ),
     ("tokenizers", &["hearsight-models"], "models are behind one room's door"),
     ("axum", &["hearsight"], "the wire is the roof's"),
 ];

@@ -12,7 +12,7 @@ interface Vector {
 // The runner starts in web-client/.
 const vectors = JSON.parse(readFileSync("../apps/hearsight/wire/vectors.json", "utf8")) as Vector[];
 const CLIENT_TYPES = [
-  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "view", "latency", "lost", "clock", "flushed", "error",
+  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "reading", "view", "latency", "lost", "clock", "flushed", "error",
 ];
 const SERVER_TYPES = ["clock", "clock.offset", "shown", "flush"];
 

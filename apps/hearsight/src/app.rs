@@ -369,7 +369,7 @@ fn warn_if_open(config: &Config) {
 /// Opens what the settings name, and starts the threads that it runs on.
 pub(crate) fn engines(config: &Config, clock: Clock) -> Result<(Kit, Host), StartError> {
     let worker = worker_command(config).map_err(StartError::System)?;
-    let kit = Kit::open(&config.assets, &config.recognise, worker)?;
+    let kit = Kit::open(&config.assets, &config.recognise, &config.seeing, worker)?;
     let host = Host::start(clock, threads(config)).map_err(StartError::System)?;
     Ok((kit, host))
 }

@@ -27,7 +27,7 @@ pub const TURN: Budget = Budget {
     late: Late::Deliver,
 };
 /// Figures of the picture, from the capture of the last one counted. Shed third.
-pub const READING: Budget = Budget {
+pub const PICTURE: Budget = Budget {
     outlet: "picture.stats",
     span: Span::from_millis(1000),
     value: 2.0,
@@ -40,6 +40,15 @@ pub const VIEW: Budget = Budget {
     span: Span::from_millis(120),
     value: 0.1,
     late: Late::Deliver,
+};
+
+/// What the picture says, from the capture of the picture that says it. Shed third, and before that made do with less: first
+/// fewer readings, then smaller pictures, then fewer lines.
+pub const READING: Budget = Budget {
+    outlet: "reading",
+    span: Span::from_millis(1000),
+    value: 2.0,
+    late: Late::Shed,
 };
 
 /// How long the jitter buffer waits for a missing packet. Two Opus packets: one that is reordered and one retransmission
@@ -59,6 +68,10 @@ pub const INTO_RECOGNISER: Keep = Keep::Recent(Span::from_millis(120));
 pub const INTO_DECODER: Keep = Keep::Recent(Span::from_millis(150));
 /// Into the picture statistics: they count every picture, and are quick.
 pub const INTO_MEASURE: Keep = Keep::Every(8);
+/// Into the choice of pictures to read: it looks at every picture, and is quick.
+pub const INTO_CHOICE: Keep = Keep::Every(8);
+/// Into the reader: a newer picture makes an older one worthless.
+pub const INTO_READER: Keep = Keep::Latest;
 /// Into the display: a picture's vectors refer to the one before it, so that a loss is held over.
 pub const INTO_SMOOTH: Keep = Keep::Every(2);
 /// Into the coder: two display moments at 60 a second.

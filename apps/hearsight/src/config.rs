@@ -7,6 +7,7 @@ mod check;
 mod command_line;
 mod models;
 mod operate;
+mod seeing;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub(crate) use check::is_loopback;
 use command_line::program;
 pub use models::{Models, ModelsCommand};
 pub use operate::{Events, Operate, Strangers, Webhook};
+pub use seeing::{Reader, Seeing};
 pub use settings::Source;
 use settings::{Key, Settings};
 pub use view::{MadeOn, View};
@@ -55,6 +57,8 @@ pub struct Config {
     pub models: Models,
     /// The pool of recogniser processes.
     pub recognise: Recognise,
+    /// What is made of pictures.
+    pub seeing: Seeing,
     /// The engines' threads.
     pub engine: Engine,
     /// How pictures are shown at a higher rate; none: not at all.
@@ -161,6 +165,8 @@ pub struct Assets {
     pub onnxruntime: PathBuf,
     /// The model file.
     pub silero: PathBuf,
+    /// The folder of the reader's models.
+    pub ocr: PathBuf,
     /// The model folder.
     pub pocketsphinx: PathBuf,
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use hearsight_codecs::h264;
 use hearsight_codecs::hearing;
@@ -9,14 +10,16 @@ use hearsight_codecs::measure;
 use hearsight_models::asr;
 use hearsight_models::asr::pocketsphinx::{self, Pool};
 use hearsight_models::files::BadFile;
+use hearsight_models::ocr::{self, Chooser, PaddleOcr};
 use hearsight_models::runtime::Runtime;
 use hearsight_models::vad::{self, Listener, Silero};
 use thiserror::Error;
 
+use crate::budget;
 use crate::config;
 use crate::ingest::Refusal;
 use crate::wire;
-use crate::wiring::{Hearing, Rooms};
+use crate::wiring::{Hearing, Reading, Rooms};
 
 /// Seconds after which a client that found no room may ask again: about what a short talk takes.
 const RETRY_AFTER: u32 = 10;
@@ -40,6 +43,7 @@ pub struct Kit {
     runtime: Runtime,
     silero: PathBuf,
     pool: Pool,
+    reader: Option<(config::Reader, Arc<ocr::Model>)>,
 }
 
 impl Kit {
@@ -48,6 +52,7 @@ impl Kit {
     pub fn open(
         assets: &config::Assets,
         recognise: &config::Recognise,
+        seeing: &config::Seeing,
         worker: impl Fn() -> Command + Send + Sync + 'static,
     ) -> Result<Kit, KitError> {
         let runtime = Runtime::open(&assets.onnxruntime)?;
@@ -57,10 +62,16 @@ impl Kit {
             spare: recognise.warm,
             ..Default::default()
         };
+        let open = |reader: config::Reader| {
+            let model = ocr::Model::open(&runtime, &assets.ocr, reader.threads.get())?;
+            Ok::<_, BadFile>((reader, Arc::new(model)))
+        };
+        let reader = seeing.reader.map(open).transpose()?;
         let kit = Kit {
             runtime,
             silero: assets.silero.clone(),
             pool: Pool::new(worker, limits),
+            reader,
         };
         Silero::open(&kit.runtime, &kit.silero)?;
         kit.pool.take().map_err(KitError::Recogniser)?;
@@ -87,6 +98,15 @@ impl Kit {
             opus: Box::new(hearing::Hearing::new().map_err(busy)?),
             decode: Box::new(h264::Decoder::new(h264::Config::default()).map_err(busy)?),
             measure: Box::new(measure::Meter::default()),
+            reading: self.reader.as_ref().map(|(reader, model)| Reading {
+                choose: Box::new(Chooser::new(reader.per_second)),
+                read: Box::new(ocr::Reader::new(
+                    PaddleOcr::new(model.clone()),
+                    ocr::Config {
+                        budget: budget::READING,
+                    },
+                )),
+            }),
             view: None,
         })
     }

@@ -5,8 +5,11 @@
 //! (unix time); every other moment is the server's clock. Both sides ignore types and fields that they don't know.
 
 pub mod notice;
+mod reading;
 
 use serde::{Deserialize, Serialize};
+
+pub use reading::{ReadLine, Reading};
 
 /// The version of this schema, sent in [`ToClient::Session`].
 pub const VERSION: u32 = 1;
@@ -55,6 +58,9 @@ pub enum ToClient {
     /// What the decoder sees, once a second and at once on a cut.
     #[serde(rename = "picture.stats")]
     PictureStats(Picture),
+    /// What the picture says.
+    #[serde(rename = "reading")]
+    Reading(Reading),
     /// How the pictures of the smooth view came about, once a second while it is watched.
     #[serde(rename = "view")]
     View(View),
@@ -99,6 +105,7 @@ impl ToClient {
             | ToClient::WordsPartial { id, .. }
             | ToClient::WordsFinal { id, .. } => Some(*id),
             ToClient::PictureStats(picture) => Some(picture.id),
+            ToClient::Reading(reading) => Some(reading.id),
             _ => None,
         }
     }
@@ -112,6 +119,7 @@ impl ToClient {
             ToClient::WordsPartial { .. } => "words.partial",
             ToClient::WordsFinal { .. } => "words.final",
             ToClient::PictureStats(_) => "picture.stats",
+            ToClient::Reading(_) => "reading",
             ToClient::View(_) => "view",
             ToClient::Latency { .. } => "latency",
             ToClient::Lost { .. } => "lost",

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sight ─▸ decode ─┬─▸ measure ─────────────▸ picture
+//!                  ├─▸ choose ─▸ read ──────▸ reading
 //!                  └─▸ smooth ─┬─▸ encode ──▸ view
 //!                              └─▸ account ─▸ viewed
 //! sound ─▸ opus ─▸ vad ─┬─▸ recognise ──────▸ words
@@ -20,11 +21,12 @@ use std::sync::Arc;
 use hearsight_codecs::measure::PictureStats;
 use hearsight_core::gate::Budget;
 use hearsight_core::graph::{Graph, Outlet, Sink, Source};
-use hearsight_core::media::{Decoded, Packet, Pcm, Voice, Words};
+use hearsight_core::media::{self, Decoded, Packet, Pcm, Voice, Words};
 use hearsight_core::schedule::Lane;
 use hearsight_core::stage::{Engine, Signal, Stage};
 use hearsight_core::stamped::Mark;
 use hearsight_core::time::{Moment, Span};
+use hearsight_models::ocr::Chosen;
 
 use crate::budget;
 use crate::view::{Counts, Viewing};
@@ -39,6 +41,15 @@ pub struct Rooms {
     pub measure: Box<dyn Stage<In = Decoded, Out = PictureStats>>,
     /// None where pictures are not shown.
     pub view: Option<Viewing>,
+    /// None: what the picture says is not read.
+    pub reading: Option<Reading>,
+}
+
+/// From pictures to what they say.
+#[allow(missing_docs, reason = "one for each box of the drawing")]
+pub struct Reading {
+    pub choose: Box<dyn Stage<In = Decoded, Out = Chosen>>,
+    pub read: Box<dyn Engine<In = Chosen, Out = media::Reading>>,
 }
 
 /// From 16 kHz sound to words.
@@ -59,6 +70,8 @@ pub trait Audience: Send + Sync {
     fn words(&self, now: Moment, signal: Signal<Words>);
     /// Figures of the picture.
     fn picture(&self, now: Moment, signal: Signal<PictureStats>);
+    /// What the picture says.
+    fn reading(&self, now: Moment, signal: Signal<media::Reading>);
     /// What became of the display moments of the view.
     fn viewed(&self, now: Moment, signal: Signal<Counts>);
 }
@@ -78,6 +91,7 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
         hearing,
         decode,
         measure,
+        reading,
         view,
     } = rooms;
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
@@ -95,11 +109,30 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     );
     let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
     let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience.clone()));
-    graph.promise(shown, budget::READING, Span::ZERO);
+    graph.promise(shown, budget::PICTURE, Span::ZERO);
+    if let Some(reading) = reading {
+        draw_reading(graph, &pictures, reading, audience.clone());
+    }
     if let Some(view) = view {
         draw_view(graph, &pictures, view, audience);
     }
     Doors { sound, sight }
+}
+
+/// From decoded pictures to what they say.
+fn draw_reading(graph: &mut Graph, pictures: &Outlet<Decoded>, reading: Reading, audience: Arc<dyn Audience>) {
+    let Reading { choose, read } = reading;
+    let chosen = graph.stage("choose", pictures, budget::INTO_CHOICE, None, choose);
+    let said = graph.engine(
+        "read",
+        Lane::Think,
+        &chosen,
+        budget::INTO_READER,
+        Some(Mark::Read),
+        read,
+    );
+    let read = graph.sink("reading", &said, budget::INTO_EVENTS, ReadingSink(audience));
+    graph.promise(read, budget::READING, Span::ZERO);
 }
 
 /// From pictures to a screen, at a higher rate.
@@ -208,10 +241,20 @@ impl Sink<Words> for WordsSink {
 struct PictureSink(Arc<dyn Audience>);
 impl Sink<PictureStats> for PictureSink {
     fn budget(&self, _: &PictureStats) -> Option<Budget> {
-        Some(budget::READING)
+        Some(budget::PICTURE)
     }
     fn take(&mut self, now: Moment, signal: Signal<PictureStats>) {
         self.0.picture(now, signal);
+    }
+}
+
+struct ReadingSink(Arc<dyn Audience>);
+impl Sink<media::Reading> for ReadingSink {
+    fn budget(&self, _: &media::Reading) -> Option<Budget> {
+        Some(budget::READING)
+    }
+    fn take(&mut self, now: Moment, signal: Signal<media::Reading>) {
+        self.0.reading(now, signal);
     }
 }
 

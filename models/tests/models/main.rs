@@ -3,5 +3,6 @@
 mod hearing;
 mod listener;
 mod pocketsphinx;
+mod reading;
 mod speech;
 mod vlm;

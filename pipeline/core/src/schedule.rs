@@ -1,5 +1,5 @@
 //! Which engine runs next. One policy for both hosts: hearing before seeing, first come first served within a lane,
-//! and never all workers for seeing, so that sound always finds one free.
+//! and never all workers for seeing, so that sound always finds one free. Thinking has one worker to itself.
 
 use std::collections::VecDeque;
 
@@ -12,6 +12,8 @@ pub enum Lane {
     Hear,
     /// On an engine thread, behind hearing.
     See,
+    /// On a thread of its own beside the engine threads: slices so long that they would hold the others up.
+    Think,
 }
 
 /// The engines that have something to do, in the order in which they get a worker.
@@ -21,6 +23,7 @@ pub struct Schedule<K> {
     seeing: usize,
     hear: VecDeque<K>,
     see: VecDeque<K>,
+    think: VecDeque<K>,
 }
 
 impl<K> Schedule<K> {
@@ -31,9 +34,10 @@ impl<K> Schedule<K> {
             seeing: 0,
             hear: VecDeque::new(),
             see: VecDeque::new(),
+            think: VecDeque::new(),
         }
     }
-    /// How many workers it is for.
+    /// How many workers it is for, the one that thinks not counted.
     pub fn workers(&self) -> usize {
         self.workers
     }
@@ -42,6 +46,7 @@ impl<K> Schedule<K> {
         match lane {
             Lane::Quick | Lane::Hear => self.hear.push_back(key),
             Lane::See => self.see.push_back(key),
+            Lane::Think => self.think.push_back(key),
         }
     }
     /// The engine for a worker that just became free. Every `Lane::See` handed out is given back with [`Schedule::seen`].
@@ -56,6 +61,10 @@ impl<K> Schedule<K> {
         let key = self.see.pop_front()?;
         self.seeing += 1;
         Some((Lane::See, key))
+    }
+    /// The engine for the worker that thinks, which just became free.
+    pub fn think(&mut self) -> Option<K> {
+        self.think.pop_front()
     }
     /// A slice of the seeing lane is over.
     pub fn seen(&mut self) {
@@ -79,5 +88,16 @@ mod tests {
         assert_eq!(schedule.pop(), None);
         schedule.seen();
         assert_eq!(schedule.pop(), Some((Lane::See, "b")));
+    }
+
+    #[test]
+    fn thinking_takes_no_worker_of_the_others_and_none_of_them_thinks() {
+        let mut schedule = Schedule::new(1);
+        schedule.push(Lane::Think, "slow");
+        assert_eq!(schedule.pop(), None);
+        assert_eq!(schedule.think(), Some("slow"));
+        schedule.push(Lane::See, "quick");
+        assert_eq!(schedule.think(), None);
+        assert_eq!(schedule.pop(), Some((Lane::See, "quick")));
     }
 }

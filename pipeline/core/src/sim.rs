@@ -1,4 +1,4 @@
-//! The simulated host: runs a graph in virtual time, with as many engine workers as asked for. The same seeds and the
+//! The simulated host: runs a graph in virtual time, with as many engine workers as asked for, and one that thinks. The same seeds and the
 //! same drawing give the same trace, and a day passes in a second.
 
 use std::cmp::Reverse;
@@ -52,6 +52,8 @@ pub struct Sim {
     free: Vec<usize>,
     schedule: Schedule<(SessionId, NodeId)>,
     idle: usize,
+    /// Whether the worker that thinks is busy.
+    thinking: bool,
     sessions: Vec<Session>,
     trace: Vec<Step>,
 }
@@ -76,6 +78,7 @@ impl Sim {
             free: Vec::new(),
             schedule,
             idle,
+            thinking: false,
             sessions: Vec::new(),
             trace: Vec::new(),
         }
@@ -148,10 +151,7 @@ impl Sim {
             Event::Done { session, node, lane } => {
                 let graph = self.sessions[session].graph.clone();
                 graph.deliver(node, self.now);
-                self.idle += 1;
-                if lane == Lane::See {
-                    self.schedule.seen();
-                }
+                self.release(lane);
                 self.sessions[session].busy[node.index()] = false;
                 self.wake(session, node);
                 self.wake_readers(session, node);
@@ -210,24 +210,43 @@ impl Sim {
         while self.idle > 0
             && let Some((lane, (session, node))) = self.schedule.pop()
         {
-            let graph = self.sessions[session].graph.clone();
-            let Some(cost) = graph.run(node, self.now) else {
-                // What it was queued for was dropped in the meantime.
-                self.sessions[session].busy[node.index()] = false;
-                if lane == Lane::See {
-                    self.schedule.seen();
-                }
-                continue;
-            };
             self.idle -= 1;
-            graph.took(node, cost);
-            self.trace.push(Step {
-                now: self.now,
-                session,
-                node: graph.name(node),
-                cost,
-            });
-            self.plan(self.now + cost, Event::Done { session, node, lane });
+            self.start(lane, session, node);
+        }
+        while !self.thinking
+            && let Some((session, node)) = self.schedule.think()
+        {
+            self.thinking = true;
+            self.start(Lane::Think, session, node);
+        }
+    }
+
+    /// One slice of an engine, on a worker that was taken for it.
+    fn start(&mut self, lane: Lane, session: SessionId, node: NodeId) {
+        let graph = self.sessions[session].graph.clone();
+        let Some(cost) = graph.run(node, self.now) else {
+            // What it was queued for was dropped in the meantime.
+            self.sessions[session].busy[node.index()] = false;
+            return self.release(lane);
+        };
+        graph.took(node, cost);
+        self.trace.push(Step {
+            now: self.now,
+            session,
+            node: graph.name(node),
+            cost,
+        });
+        self.plan(self.now + cost, Event::Done { session, node, lane });
+    }
+
+    fn release(&mut self, lane: Lane) {
+        match lane {
+            Lane::Think => self.thinking = false,
+            Lane::See => {
+                self.idle += 1;
+                self.schedule.seen();
+            }
+            Lane::Quick | Lane::Hear => self.idle += 1,
         }
     }
 }

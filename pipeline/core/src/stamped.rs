@@ -17,6 +17,8 @@ pub enum Mark {
     Voiced,
     /// The recogniser made words of it. Ends recognition.
     Recognised,
+    /// The reader made text of it. Ends reading.
+    Read,
     /// Its moment on the screen came: shown as it is, or made into the one for that moment. Ends smoothing.
     Smoothed,
     /// It was coded anew for those who watch. Ends encoding.
@@ -27,13 +29,14 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 9] = [
+    pub const ALL: [Mark; 10] = [
         Mark::Captured,
         Mark::Arrived,
         Mark::Released,
         Mark::Decoded,
         Mark::Voiced,
         Mark::Recognised,
+        Mark::Read,
         Mark::Smoothed,
         Mark::Encoded,
         Mark::Sent,
@@ -48,6 +51,7 @@ impl Mark {
             Mark::Decoded => "decode",
             Mark::Voiced => "vad",
             Mark::Recognised => "recognise",
+            Mark::Read => "read",
             Mark::Smoothed => "smooth",
             Mark::Encoded => "encode",
             Mark::Sent => "send",

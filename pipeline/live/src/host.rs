@@ -19,6 +19,10 @@ use crate::clock::Clock;
 /// How long a session that was told to end may take to let its last words out.
 const FAREWELL: Span = Span::from_secs(5);
 
+/// How far the thread that thinks steps back (nice value, of that thread alone on Linux): its threads get about a third of
+/// what an engine thread gets where both want the processor.
+const THINKING_NICE: i32 = 5;
+
 /// Engine threads and a clock, shared by all sessions. The threads end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Host {
@@ -28,11 +32,12 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts `threads` engine threads, at least one.
+    /// Starts `threads` engine threads, at least one, and one more for [`Lane::Think`].
     pub fn start(clock: Clock, threads: usize) -> std::io::Result<Host> {
         let lanes = Arc::new(Lanes {
             schedule: Mutex::new(Schedule::new(threads)),
             ready: Condvar::new(),
+            thought: Condvar::new(),
             closing: AtomicBool::new(false),
         });
         let mut handles = Vec::new();
@@ -41,6 +46,9 @@ impl Host {
             let thread = std::thread::Builder::new().name(format!("engine-{number}"));
             handles.push(thread.spawn(move || lanes.work())?);
         }
+        let thinker = lanes.clone();
+        let thread = std::thread::Builder::new().name("engine-think".into());
+        handles.push(thread.spawn(move || thinker.think())?);
         Ok(Host {
             lanes: lanes.clone(),
             clock,
@@ -250,6 +258,8 @@ type Key = (Weak<Life>, NodeId);
 struct Lanes {
     schedule: Mutex<Schedule<Key>>,
     ready: Condvar,
+    /// There is something to think about.
+    thought: Condvar,
     closing: AtomicBool,
 }
 
@@ -260,12 +270,15 @@ impl Lanes {
 
     fn push(&self, lane: Lane, life: Weak<Life>, node: NodeId) {
         self.lock().push(lane, (life, node));
-        self.ready.notify_one();
+        match lane {
+            Lane::Think => self.thought.notify_one(),
+            Lane::Quick | Lane::Hear | Lane::See => self.ready.notify_one(),
+        }
     }
 
     /// An engine thread.
     fn work(&self) {
-        while let Some((lane, (life, node))) = self.take() {
+        while let Some((lane, (life, node))) = self.take(&self.ready, Schedule::pop) {
             if let Some(life) = life.upgrade() {
                 life.slice(node);
             }
@@ -276,14 +289,25 @@ impl Lanes {
         }
     }
 
-    fn take(&self) -> Option<(Lane, Key)> {
+    /// The thread that thinks. It steps back for the others: being late is its budget, being heard is theirs.
+    fn think(&self) {
+        // Refused or not known on this system: it thinks on with everybody's priority.
+        let _ = rustix::process::nice(THINKING_NICE);
+        while let Some((life, node)) = self.take(&self.thought, Schedule::think) {
+            if let Some(life) = life.upgrade() {
+                life.slice(node);
+            }
+        }
+    }
+
+    fn take<T>(&self, ready: &Condvar, next: impl Fn(&mut Schedule<Key>) -> Option<T>) -> Option<T> {
         let mut schedule = self.lock();
         while !self.closing.load(Ordering::Acquire) {
-            if let Some(next) = schedule.pop() {
+            if let Some(next) = next(&mut schedule) {
                 return Some(next);
             }
             // A second at most, so that a lost wake-up could never become a hang.
-            let waited = self.ready.wait_timeout(schedule, Duration::from_secs(1));
+            let waited = ready.wait_timeout(schedule, Duration::from_secs(1));
             schedule = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         None
@@ -299,6 +323,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.lanes.closing.store(true, Ordering::Release);
         self.lanes.ready.notify_all();
+        self.lanes.thought.notify_all();
         let me = std::thread::current().id();
         for handle in self.handles.drain(..) {
             if handle.thread().id() != me {

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use hearsight::budget::JITTER_WAIT;
+use hearsight::budget::{self, JITTER_WAIT};
 use hearsight::view::{Counts, Hand, Style, Totals, Viewing};
 use hearsight::watch::{Asked, Screen, Seat};
-use hearsight::wiring::{self, Audience, Hearing, Rooms};
+use hearsight::wiring::{self, Audience, Hearing, Reading, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
 use hearsight_core::media::{
-    Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
+    self, Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
 };
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::network::{Network, carry};
@@ -17,6 +17,7 @@ use hearsight_core::sim::{Sim, Step};
 use hearsight_core::stage::{Engine, Fault, Gap, Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::ocr::Chooser;
 use hearsight_models::scripted::{self, Schedule, Spoken};
 use hearsight_models::vad;
 use hearsight_shaders::interpolate::Rung;
@@ -48,12 +49,16 @@ pub(super) struct Watching {
 pub(super) struct Outcome {
     pub tally: Tally,
     pub finals: Vec<String>,
+    /// How many lines each had.
+    pub readings: Vec<usize>,
     pub gaps: Vec<Gap>,
     pub requests: Vec<Request>,
     /// What the client was told last of the view.
     pub counts: Option<Counts>,
 }
 
+/// Lines of text in every picture.
+pub(super) const LINES: usize = 3;
 pub(super) const TALK_SECONDS: i64 = 12;
 
 /// Sentences of three to seven words with pauses between, drawn from a seed.
@@ -189,6 +194,15 @@ fn rooms(seed: u64, caller: &Caller, screen: &Screen) -> Rooms {
             shown: 0,
         }),
         measure: Box::new(measure::Meter::default()),
+        reading: Some(Reading {
+            choose: Box::new(Chooser::new(2)),
+            read: Box::new(scripted::Readings::new(
+                LINES,
+                budget::READING,
+                scripted::cost(seed ^ 4, Span::from_millis(60), 0.0),
+                scripted::cost(seed ^ 5, Span::from_millis(20), 0.0),
+            )),
+        }),
         view: caller.watched.map(|costs| viewing(seed, costs, screen)),
     }
 }
@@ -385,6 +399,11 @@ impl Audience for Ears {
             Signal::Item(item) if item.item.settled => outcome.finals.push(item.item.text()),
             Signal::Gap(gap) => outcome.gaps.push(gap),
             _ => {}
+        }
+    }
+    fn reading(&self, _: Moment, signal: Signal<media::Reading>) {
+        if let Signal::Item(item) = signal {
+            self.0.lock().unwrap().readings.push(item.item.lines.len());
         }
     }
     fn picture(&self, _: Moment, signal: Signal<PictureStats>) {

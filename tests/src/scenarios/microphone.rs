@@ -14,7 +14,7 @@ use hearsight_codecs::measure::PictureStats;
 use hearsight_codecs::resample::To16k;
 use hearsight_core::gate::Late;
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{Pcm, Voice, Words};
+use hearsight_core::media::{Pcm, Reading, Voice, Words};
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::sim::Sim;
 use hearsight_core::stage::{Gap, Signal};
@@ -108,6 +108,7 @@ impl Audience for Ears {
     }
     fn viewed(&self, _: Moment, _: Signal<Counts>) {}
     fn picture(&self, _: Moment, _: Signal<PictureStats>) {}
+    fn reading(&self, _: Moment, _: Signal<Reading>) {}
 }
 
 struct Heard {

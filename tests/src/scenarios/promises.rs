@@ -6,12 +6,13 @@ use hearsight_core::link::Keep;
 use hearsight_core::network::Network;
 use hearsight_core::time::Span;
 
-use super::house::{Caller, TALK_SECONDS, Watching, run, talk, worst_case};
+use super::house::{Caller, LINES, TALK_SECONDS, Watching, run, talk, worst_case};
 
-const OUTLETS: [hearsight_core::gate::Budget; 5] = [
+const OUTLETS: [hearsight_core::gate::Budget; 6] = [
     budget::WORDS_PARTIAL,
     budget::WORDS_FINAL,
     budget::TURN,
+    budget::PICTURE,
     budget::READING,
     budget::VIEW,
 ];
@@ -57,7 +58,7 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
         let callers: Vec<_> = (0..random.usize(1..5)).map(|_| caller(&mut random)).collect();
         let (_, outcomes) = run(seed, random.usize(1..4), &callers);
         for outcome in &outcomes {
-            for budget in [budget::WORDS_PARTIAL, budget::WORDS_FINAL, budget::TURN] {
+            for budget in OUTLETS {
                 let outlet = budget.outlet;
                 let Some(ages) = outcome.tally.ages.get(outlet) else {
                     continue;
@@ -75,7 +76,9 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
             }
             for (stage, depth) in &outcome.tally.depths {
                 let most = match *stage {
-                    "turn" | "words" | "picture" | "viewed" => kept(budget::INTO_EVENTS),
+                    "turn" | "words" | "picture" | "viewed" | "reading" => kept(budget::INTO_EVENTS),
+                    "choose" => kept(budget::INTO_CHOICE),
+                    "read" => 1,
                     "measure" => kept(budget::INTO_MEASURE),
                     "smooth" => kept(budget::INTO_SMOOTH),
                     "account" | "view" => kept(budget::INTO_SCREEN),
@@ -130,6 +133,16 @@ fn on_a_sound_network_every_word_arrives_and_every_final_in_time() {
         assert!(
             (TALK_SECONDS - 2..=TALK_SECONDS + 2).contains(&stats),
             "seed {seed}: {stats} picture statistics"
+        );
+        let readings = &outcomes[0].readings;
+        assert!(
+            readings.len() as i64 >= TALK_SECONDS,
+            "seed {seed}: {} readings",
+            readings.len()
+        );
+        assert!(
+            readings.iter().all(|lines| *lines == LINES),
+            "seed {seed}: {readings:?}"
         );
     }
 }

@@ -17,6 +17,7 @@ import type {
   FlushWhy,
   LostMessage,
   PictureMessage,
+  ReadingMessage,
   SessionMessage,
   SpeechMessage,
   ToClient,
@@ -54,6 +55,8 @@ export interface SessionEvents {
   readonly speech: SpeechMessage;
   readonly words: WordsMessage;
   readonly picture: PictureMessage;
+  /** What the picture says, at once when it changes and once a second while there is text to see. */
+  readonly reading: ReadingMessage;
   /** How the pictures of the smooth view came about, once a second while it is watched. */
   readonly view: ViewMessage;
   /** The whole account of an event that `shown` was called for. */
@@ -245,6 +248,9 @@ export class Session extends Emitter<SessionEvents> {
         break;
       case "picture.stats":
         this.emit("picture", message);
+        break;
+      case "reading":
+        this.emit("reading", message);
         break;
       case "view":
         this.emit("view", message);

@@ -54,6 +54,26 @@ export interface PictureMessage {
   readonly brightness: number;
   readonly cut: boolean;
 }
+/** One line of text in the picture. `region`: its corners as shares of width and height, clockwise from where the text begins, at the top. */
+export interface ReadLine {
+  readonly text: string;
+  readonly region: readonly (readonly [x: number, y: number])[];
+  /** The chance that the text is right. */
+  readonly certainty: number;
+}
+/** What the picture of `at_us` says, as it was read in the picture of `read_at_us`: an earlier one where nothing has changed since. */
+export interface ReadingMessage {
+  readonly type: "reading";
+  readonly id: number;
+  readonly at_us: number;
+  readonly read_at_us: number;
+  /** How well what looks like text can be read, 0..1; null where nothing does. */
+  readonly readability: number | null;
+  /** Places that look like text and are not among the lines. */
+  readonly unread: number;
+  /** In reading order. */
+  readonly lines: readonly ReadLine[];
+}
 /** How pictures between others are made, the best first. */
 export type Rung = "full" | "vectors" | "blend" | "hold";
 /**
@@ -121,6 +141,7 @@ export type ToClient =
   | SpeechMessage
   | WordsMessage
   | PictureMessage
+  | ReadingMessage
   | ViewMessage
   | LatencyMessage
   | LostMessage
@@ -192,6 +213,15 @@ class Fields {
   maybe<T>(name: string, take: (fields: Fields, name: string) => T): T | null {
     const value = this.from[name];
     return value === null || value === undefined ? null : take(this, name);
+  }
+  corners(name: string): (readonly [number, number])[] {
+    const value = this.from[name];
+    if (!Array.isArray(value) || value.length !== 4) throw new Malformed(`${name} is not a list of four corners`);
+    return value.map((corner: unknown) => {
+      const [x, y, ...more] = Array.isArray(corner) ? (corner as unknown[]) : [];
+      if (!Number.isFinite(x) || !Number.isFinite(y) || more.length > 0) throw new Malformed(`${name} holds what is no corner`);
+      return [x as number, y as number] as const;
+    });
   }
   object(name: string): Fields {
     return new Fields(record(this.from[name], name));
@@ -270,6 +300,16 @@ const picture = (f: Fields): ToClient => ({
   cut: f.truth("cut"),
 });
 
+const reading = (f: Fields): ToClient => ({
+  type: "reading",
+  id: f.count("id"),
+  at_us: f.integer("at_us"),
+  read_at_us: f.integer("read_at_us"),
+  readability: f.maybe("readability", number),
+  unread: f.count("unread"),
+  lines: f.list("lines", (line) => ({ text: line.text("text"), region: line.corners("region"), certainty: line.number("certainty") })),
+});
+
 const view = (f: Fields): ToClient => ({
   type: "view",
   received: f.count("received"),
@@ -317,6 +357,7 @@ const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<str
   ["words.partial", words("words.partial")],
   ["words.final", words("words.final")],
   ["picture.stats", picture],
+  ["reading", reading],
   ["view", view],
   ["latency", latency],
   ["lost", lost],

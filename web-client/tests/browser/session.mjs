@@ -129,6 +129,20 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
   const shown = await server.evaluate(() => window.heard.find((m) => m.type === "shown" && m.id === 3));
   assert.ok(shown.shown_us > shown.received_us);
 
+  const corners = [[0.25, 0.25], [0.75, 0.25], [0.75, 0.5], [0.25, 0.5]];
+  const lines = [{ text: "Mind the <gap>", region: corners, certainty: 0.875 }];
+  const reading = { type: "reading", id: 5, at_us: 2000000, read_at_us: 1500000, readability: 0.75, unread: 2, lines };
+  await server.evaluate((reading) => window.event(reading, "reading"), reading);
+  await page.locator("#reading-lines li", { hasText: "Mind the <gap>" }).waitFor();
+  assert.match(await page.locator("#reading-note").innerText(), /75 %.*read 0\.5 s ago.*2 places/);
+  const points = await page.locator(".boxes polygon").getAttribute("points");
+  const frame = await page.locator(".boxes").getAttribute("viewBox");
+  const [, , width, height] = frame.split(" ").map(Number);
+  assert.deepEqual(points.split(" ").map((point) => point.split(",").map(Number)), corners.map(([x, y]) => [x * width, y * height]));
+  await server.evaluate((reading) => window.event({ ...reading, id: 6, readability: null, unread: 0, lines: [] }, "reading"), reading);
+  await page.locator(".boxes polygon").waitFor({ state: "detached" });
+  assert.equal(await page.locator("#reading-spoken p").count(), 1);
+
   await page.locator("#stat-resolution", { hasText: "×" }).waitFor();
   await page.locator("#stat-kbps", { hasText: "bit/s" }).waitFor();
   // A function, not a string: strings are evaluated anew at each poll, which the page's own policy forbids.

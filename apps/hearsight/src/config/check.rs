@@ -13,7 +13,7 @@ use hearsight_shaders::interpolate::Rung;
 use super::settings::Settings;
 use super::{
     Access, Assets, BadValue, Config, ConfigError, Demo, Engine, Events, Ice, IceLogin, Limits, Listen, Log, LogFormat,
-    MadeOn, Microphone, Models, Operate, Recognise, Strangers, View, Webhook,
+    MadeOn, Microphone, Models, Operate, Reader, Recognise, Seeing, Strangers, View, Webhook,
 };
 
 const NOT_AN_ADDRESS: &str = "it is not an address with a port";
@@ -44,6 +44,7 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         ice: ice(&checked)?,
         assets,
         recognise: Recognise { workers, warm },
+        seeing: seeing(&checked)?,
         engine: Engine {
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
         },
@@ -263,8 +264,20 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
     Ok(Assets {
         onnxruntime: within("assets.onnxruntime", "onnxruntime/libonnxruntime.so")?,
         silero: within("assets.silero", "silero/silero_vad_16k_op15.onnx")?,
+        ocr: within("assets.ocr", "ocr")?,
         pocketsphinx: within("assets.pocketsphinx", "pocketsphinx/model/en-us")?,
         deps,
+    })
+}
+
+fn seeing(checked: &Checked<'_>) -> Result<Seeing, ConfigError> {
+    let threads = checked.integer("seeing.threads", 1..=16)?;
+    let reader = Reader {
+        threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+        per_second: checked.integer("seeing.per_second", 1..=10)? as u32,
+    };
+    Ok(Seeing {
+        reader: checked.truth("seeing.reader").then_some(reader),
     })
 }
 

@@ -44,5 +44,5 @@ pub struct Webhook {
 
 impl Webhook {
     /// Every event that can be posted.
-    pub const EVENTS: [&'static str; 3] = ["session.started", "session.ended", "words.final"];
+    pub const EVENTS: [&'static str; 4] = ["session.started", "session.ended", "words.final", "reading"];
 }

@@ -50,7 +50,7 @@ fn refused(flags: &[&str], surroundings: Surroundings) -> String {
 /// Another valid value for every key.
 fn others(pem: &str) -> Vec<(&'static str, String)> {
     let text = |value: &str| format!("{value:?}");
-    vec![
+    let mut all = vec![
         ("listen.http", text("127.0.0.1:9000")),
         ("listen.https", text("[::1]:8443")),
         ("listen.udp", text("0.0.0.0:9001")),
@@ -74,15 +74,28 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
         ("ice.credential", text("")),
         ("ice.secret", text(pem)),
         ("ice.lifetime_s", "60".into()),
+    ];
+    all.extend(others_within(pem));
+    all
+}
+
+/// Those of what works inside.
+fn others_within(pem: &str) -> Vec<(&'static str, String)> {
+    let text = |value: &str| format!("{value:?}");
+    vec![
         ("assets.deps", text("elsewhere")),
         ("assets.onnxruntime", text("a.so")),
         ("assets.silero", text("b.onnx")),
+        ("assets.ocr", text("e")),
         ("assets.pocketsphinx", text("c")),
         ("models.folder", text("weights")),
         ("models.hub", text("https://hub.example")),
         ("models.token_file", text(pem)),
         ("recognise.workers", "7".into()),
         ("recognise.warm", "2".into()),
+        ("seeing.reader", "false".into()),
+        ("seeing.threads", "3".into()),
+        ("seeing.per_second", "4".into()),
         ("engine.threads", "2".into()),
         ("view.enabled", "true".into()),
         ("view.rate", "3".into()),
@@ -182,6 +195,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.assets.deps == Path::new("elsewhere") && by_file.assets.onnxruntime == Path::new("a.so"),
         by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
         by_file.recognise == Recognise { workers: 7, warm: 2 },
+        by_file.assets.ocr == Path::new("e") && by_file.seeing.reader.is_none(),
         by_file.engine != defaults.engine,
         by_file.view
             == Some(View {
@@ -213,7 +227,25 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 23]);
+    assert_eq!(differences, [true; 24]);
+}
+
+#[test]
+fn the_reader_is_as_quick_as_it_is_asked_to_be() {
+    let reader = |flags: &[&str]| loaded(flags, around(&[], None)).map(|(config, _)| config.seeing.reader);
+    let told = reader(&["--seeing-threads", "3", "--seeing-per-second", "4"])
+        .unwrap()
+        .unwrap();
+    assert_eq!((told.threads.get(), told.per_second), (3, 4));
+    assert_eq!(reader(&["--seeing-reader", "false"]).unwrap(), None);
+    for wrong in [
+        ["--seeing-threads", "0"],
+        ["--seeing-per-second", "11"],
+        ["--seeing-reader", "maybe"],
+    ] {
+        let problem = reader(&wrong).unwrap_err().to_string();
+        assert!(problem.contains("seeing."), "{problem}");
+    }
 }
 
 #[test]

@@ -74,7 +74,9 @@ pub enum ListenError {
 pub async fn run(config: &Config, captions: Captions) -> Result<(), ListenError> {
     let clock = Clock::new();
     let cards = Cards::new(&config.microphone.device, clock);
-    let (kit, host) = app::engines(config, clock)?;
+    let mut config = config.clone();
+    config.seeing.reader = None;
+    let (kit, host) = app::engines(&config, clock)?;
     let resample = To16k::from_any().map_err(|problem| ListenError::Resampler(problem.to_string()))?;
     let hearing = kit.hearing().map_err(ListenError::Refused)?;
 

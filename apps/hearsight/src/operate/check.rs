@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hearsight_codecs::{h264, source};
 use hearsight_models::asr::pocketsphinx::{self, Pool};
+use hearsight_models::ocr;
 use hearsight_models::runtime::Runtime;
 use hearsight_models::vad::Silero;
 use rustls::pki_types::CertificateDer;
@@ -332,6 +333,12 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
                 Ok(_) => Finding::good("assets.silero", "the voice detector can be opened"),
                 Err(problem) => Finding::bad("assets.silero", problem),
             });
+            if let Some(reader) = config.seeing.reader {
+                findings.push(match ocr::Model::open(&runtime, &assets.ocr, reader.threads.get()) {
+                    Ok(_) => Finding::good("assets.ocr", "the reader's models can be opened"),
+                    Err(problem) => Finding::bad("assets.ocr", problem),
+                });
+            }
         }
     }
     if !config.demo.talk.is_file() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hearsight_codecs::measure::PictureStats;
-use hearsight_core::media::{Voice, Words};
+use hearsight_core::media::{Reading, Voice, Words};
 use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Gap, Lost, Signal};
 use hearsight_core::stamped::{Mark, Stamped, Trail};
@@ -146,12 +146,13 @@ const STARTED: &str = "speech.started";
 const STOPPED: &str = "speech.stopped";
 
 /// Metric names of what was felt, by event.
-const FELT: [(&str, &str); 5] = [
+const FELT: [(&str, &str); 6] = [
     (budget::WORDS_PARTIAL.outlet, "felt.words.partial"),
     (budget::WORDS_FINAL.outlet, "felt.words.final"),
     (STARTED, "felt.speech.started"),
     (STOPPED, "felt.speech.stopped"),
-    (budget::READING.outlet, "felt.picture.stats"),
+    (budget::PICTURE.outlet, "felt.picture.stats"),
+    (budget::READING.outlet, "felt.reading"),
 ];
 
 fn latency(of: u64, outlet: &str, born: Moment, trail: &Trail) -> ToClient {
@@ -242,7 +243,7 @@ impl Audience for Speaker {
                 let kbps = self.kbps(item.at);
                 let at_us = item.at.micros();
                 let stats = item.item.clone();
-                self.tell(budget::READING.outlet, &item, |id| {
+                self.tell(budget::PICTURE.outlet, &item, |id| {
                     ToClient::PictureStats(wire::Picture {
                         id,
                         at_us,
@@ -260,6 +261,21 @@ impl Audience for Speaker {
                 });
             }
             Signal::Gap(gap) => self.lose(now, None, gap),
+            _ => {}
+        }
+    }
+
+    fn reading(&self, now: Moment, signal: Signal<Reading>) {
+        match signal {
+            Signal::Item(item) => {
+                let mut reading = wire::Reading::from(&item.item, item.at);
+                self.tell(budget::READING.outlet, &item, |id| {
+                    reading.id = id;
+                    ToClient::Reading(reading)
+                });
+            }
+            // A picture that gave way to a newer one is no loss to whoever reads.
+            Signal::Gap(gap) if gap.why != Lost::Replaced => self.lose(now, None, gap),
             _ => {}
         }
     }

@@ -129,6 +129,7 @@ impl Tape {
             },
             decode: Box::new(Played::new(runs("decode"))),
             measure: Box::new(Played::new(runs("measure"))),
+            reading: None,
             view: None,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearsight_codecs::measure::PictureStats;
-use hearsight_core::media::{Packet, Voice, Words};
+use hearsight_core::media::{Packet, Reading, Voice, Words};
 use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{Moment, Span};
@@ -96,6 +96,8 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
             inner: rooms.measure,
             wrap: wrap("measure"),
         }),
+        // Not on the tape: it is played in virtual time, where another thread's reading holds nobody up.
+        reading: rooms.reading,
         // Who watches is no part of the session: a tape is played to nobody.
         view: rooms.view,
     }
@@ -212,9 +214,12 @@ impl Audience for Overheard {
     }
     fn picture(&self, now: Moment, signal: Signal<PictureStats>) {
         if let Signal::Item(item) = &signal {
-            self.note(now, budget::READING.outlet, item);
+            self.note(now, budget::PICTURE.outlet, item);
         }
         self.inner.picture(now, signal);
+    }
+    fn reading(&self, now: Moment, signal: Signal<Reading>) {
+        self.inner.reading(now, signal);
     }
     fn viewed(&self, now: Moment, signal: Signal<Counts>) {
         self.inner.viewed(now, signal);

@@ -141,7 +141,11 @@ impl<W: Write> Terminal<W> {
                 true
             }
             ToClient::Error { code, message } => self.complain(code, message)?,
-            ToClient::View(_) | ToClient::Flushed { .. } | ToClient::Clock { .. } | ToClient::Unknown => false,
+            ToClient::Reading(_)
+            | ToClient::View(_)
+            | ToClient::Flushed { .. }
+            | ToClient::Clock { .. }
+            | ToClient::Unknown => false,
         };
         self.out.flush()?;
         Ok(printed)

@@ -6,6 +6,7 @@ import { DevicesView } from "./devices_view.js";
 import { part } from "./dom.js";
 import { FiguresView } from "./figures_view.js";
 import { LevelView } from "./level_view.js";
+import { ReadingView } from "./reading_view.js";
 import { SmoothView } from "./smooth_view.js";
 import { TokenView } from "./token_view.js";
 import { WaterfallView } from "./waterfall_view.js";
@@ -22,6 +23,7 @@ const start = part("start", HTMLButtonElement);
 const stop = part("stop", HTMLButtonElement);
 const preview = part("preview", HTMLVideoElement);
 const frame = preview.parentElement;
+const readingView = new ReadingView(preview);
 
 let session: Session | null = null;
 let captions = NO_CAPTIONS;
@@ -75,6 +77,10 @@ function listen(fresh: Session, token: string | undefined): void {
   });
   fresh.on("picture", (event) => {
     figuresView.seen(event);
+    void fresh.shown(event.id);
+  });
+  fresh.on("reading", (event) => {
+    readingView.show(event);
     void fresh.shown(event.id);
   });
   fresh.on("view", (event) => {
@@ -159,6 +165,7 @@ async function showDevices(): Promise<void> {
 
 function hideDevices(): void {
   preview.srcObject = null;
+  readingView.clear();
   if (frame !== null) frame.dataset["on"] = "false";
   levelView.close();
 }

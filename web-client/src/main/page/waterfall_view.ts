@@ -9,6 +9,7 @@ const SEGMENTS: Readonly<Record<string, string>> = {
   decode: "Decode",
   vad: "Voice detection",
   recognise: "Recognise",
+  read: "Read",
   deliver: "Deliver",
   show: "Show",
 };
@@ -19,6 +20,7 @@ const OUTLETS: readonly (readonly [outlet: string, label: string, aim_ms: number
   ["words.partial", "Provisional words", 400],
   ["speech.started", "Speech begins", 300],
   ["speech.stopped", "Speech ends", 300],
+  ["reading", "Text in the picture", 1000],
   ["picture.stats", "Picture figures", null],
 ];
 

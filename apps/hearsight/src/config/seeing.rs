@@ -1,0 +1,19 @@
+//! What is made of pictures.
+
+use std::num::NonZeroUsize;
+
+/// What is made of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeing {
+    /// Reads text; none: it is not read.
+    pub reader: Option<Reader>,
+}
+
+/// The reader of text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reader {
+    /// That its networks run on.
+    pub threads: NonZeroUsize,
+    /// Readings a second of one session while its picture changes, at most.
+    pub per_second: u32,
+}
