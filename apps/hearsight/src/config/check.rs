@@ -1,5 +1,7 @@
 //! From settings to a [`Config`]: every value is checked, and an error names the field and the remedy.
 
+mod ask;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -36,8 +38,10 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         .path("demo.talk")?
         .unwrap_or_else(|| assets.deps.join("talk/talk.wav"));
     let listen = listen(&checked, variables)?;
+    let models = models(&checked, &listen)?;
     Ok(Config {
-        models: models(&checked, &listen)?,
+        ask: ask::ask(&checked, &assets, &models)?,
+        models,
         listen,
         limits: limits(&checked)?,
         access: access(&checked)?,
@@ -265,6 +269,7 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
         onnxruntime: within("assets.onnxruntime", "onnxruntime/libonnxruntime.so")?,
         silero: within("assets.silero", "silero/silero_vad_16k_op15.onnx")?,
         ocr: within("assets.ocr", "ocr")?,
+        glance: within("assets.glance", "glance")?,
         pocketsphinx: within("assets.pocketsphinx", "pocketsphinx/model/en-us")?,
         deps,
     })

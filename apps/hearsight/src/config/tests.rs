@@ -7,6 +7,7 @@ use super::settings::{DEFAULTS, keys};
 use super::*;
 
 mod commands;
+mod seeing;
 
 /// A scratch folder that is removed at the end.
 struct Folder(PathBuf);
@@ -82,11 +83,12 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
 /// Those of what works inside.
 fn others_within(pem: &str) -> Vec<(&'static str, String)> {
     let text = |value: &str| format!("{value:?}");
-    vec![
+    let mut all = vec![
         ("assets.deps", text("elsewhere")),
         ("assets.onnxruntime", text("a.so")),
         ("assets.silero", text("b.onnx")),
         ("assets.ocr", text("e")),
+        ("assets.glance", text("f")),
         ("assets.pocketsphinx", text("c")),
         ("models.folder", text("weights")),
         ("models.hub", text("https://hub.example")),
@@ -96,6 +98,9 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("seeing.reader", "false".into()),
         ("seeing.threads", "3".into()),
         ("seeing.per_second", "4".into()),
+    ];
+    all.extend(seeing::others_of_ask(pem));
+    all.extend([
         ("engine.threads", "2".into()),
         ("view.enabled", "true".into()),
         ("view.rate", "3".into()),
@@ -116,7 +121,8 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("webhook.events", "[\"words.final\", \"session.ended\"]".into()),
         ("demo.loops", "4".into()),
         ("demo.talk", text("d.wav")),
-    ]
+    ]);
+    all
 }
 
 #[test]
@@ -196,6 +202,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
         by_file.recognise == Recognise { workers: 7, warm: 2 },
         by_file.assets.ocr == Path::new("e") && by_file.seeing.reader.is_none(),
+        by_file.ask.as_ref().is_some_and(seeing::is_other),
         by_file.engine != defaults.engine,
         by_file.view
             == Some(View {
@@ -227,25 +234,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 24]);
-}
-
-#[test]
-fn the_reader_is_as_quick_as_it_is_asked_to_be() {
-    let reader = |flags: &[&str]| loaded(flags, around(&[], None)).map(|(config, _)| config.seeing.reader);
-    let told = reader(&["--seeing-threads", "3", "--seeing-per-second", "4"])
-        .unwrap()
-        .unwrap();
-    assert_eq!((told.threads.get(), told.per_second), (3, 4));
-    assert_eq!(reader(&["--seeing-reader", "false"]).unwrap(), None);
-    for wrong in [
-        ["--seeing-threads", "0"],
-        ["--seeing-per-second", "11"],
-        ["--seeing-reader", "maybe"],
-    ] {
-        let problem = reader(&wrong).unwrap_err().to_string();
-        assert!(problem.contains("seeing."), "{problem}");
-    }
+    assert_eq!(differences, [true; 25]);
 }
 
 #[test]

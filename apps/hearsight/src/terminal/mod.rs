@@ -142,6 +142,10 @@ impl<W: Write> Terminal<W> {
             }
             ToClient::Error { code, message } => self.complain(code, message)?,
             ToClient::Reading(_)
+            | ToClient::Question(_)
+            | ToClient::AnswerText(_)
+            | ToClient::Answer(_)
+            | ToClient::AnswerNone(_)
             | ToClient::View(_)
             | ToClient::Flushed { .. }
             | ToClient::Clock { .. }
