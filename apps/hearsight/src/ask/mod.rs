@@ -34,6 +34,10 @@ use remote::{Key, Remote, Unusable};
 /// Questions of a session that may wait for the one under way.
 const WAITING: usize = 3;
 
+/// The settings that name models of this machine.
+const GLANCE: &str = "assets.glance";
+const LOCAL: &str = "ask.model";
+
 /// Why the engines can't be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -71,26 +75,13 @@ enum Engine {
 impl Answers {
     /// Opens what `settings` choose; models run in `onnxruntime`, answers of servers are heard on `runtime`.
     pub fn open(settings: &Ask, onnxruntime: &Path, runtime: &Handle, clock: Clock) -> Result<Answers, OpenError> {
-        let engine = |answerer: &config::Answerer| -> Result<Engine, OpenError> {
-            let of_folder = |setting, folder: &Path| -> Result<Engine, OpenError> {
-                let config = local::Config {
-                    threads: settings.threads.get(),
-                    ..local::Config::default()
-                };
-                let opened = Model::open(&Runtime::open(onnxruntime)?, folder, config);
-                let model = opened.map_err(|problem| OpenError::Model {
-                    setting,
-                    problem: Box::new(problem),
-                })?;
-                Ok(Engine::Local(Arc::new(model)))
-            };
-            match answerer {
-                config::Answerer::Glance(folder) => of_folder("assets.glance", folder),
-                config::Answerer::Local(folder) => of_folder("ask.model", folder),
-                config::Answerer::Remote { url, model, key } => {
-                    let remote = remote_config(url, model, key.as_deref())?;
-                    Ok(Engine::Remote(Remote::new(remote, runtime.clone(), clock)?))
-                }
+        let local = |setting, folder| Ok(Engine::Local(Arc::new(model(setting, folder, settings, onnxruntime)?)));
+        let engine = |answerer: &config::Answerer| match answerer {
+            config::Answerer::Glance(folder) => local(GLANCE, folder),
+            config::Answerer::Local(folder) => local(LOCAL, folder),
+            config::Answerer::Remote { url, model, key } => {
+                let remote = remote_config(url, model, key.as_deref())?;
+                Ok(Engine::Remote(Remote::new(remote, runtime.clone(), clock)?))
             }
         };
         Ok(Answers {
@@ -165,6 +156,39 @@ impl Answers {
             allowed,
         }
     }
+}
+
+/// Whether what `settings` choose can be opened, as far as this machine can tell; answers with what was found.
+pub fn check(settings: &Ask, onnxruntime: &Path) -> Result<String, OpenError> {
+    let mut found = Vec::new();
+    let opened = |setting, folder| -> Result<String, OpenError> {
+        let model = model(setting, folder, settings, onnxruntime)?;
+        Ok(format!("{} can be opened", model.name()))
+    };
+    for answerer in std::iter::once(&settings.first).chain(&settings.large) {
+        match answerer {
+            config::Answerer::Glance(folder) => found.push(opened(GLANCE, folder)?),
+            config::Answerer::Local(folder) => found.push(opened(LOCAL, folder)?),
+            config::Answerer::Remote { url, model, key } => {
+                remote_config(url, model, key.as_deref())?;
+                found.push(format!("{model} of another server is not asked now"));
+            }
+        }
+    }
+    Ok(found.join("; "))
+}
+
+/// Opens the model in the folder that a setting names.
+fn model(setting: &'static str, folder: &Path, settings: &Ask, onnxruntime: &Path) -> Result<Model, OpenError> {
+    let config = local::Config {
+        threads: settings.threads.get(),
+        ..local::Config::default()
+    };
+    let opened = Model::open(&Runtime::open(onnxruntime)?, folder, config);
+    opened.map_err(|problem| OpenError::Model {
+        setting,
+        problem: Box::new(problem),
+    })
 }
 
 fn remote_config(url: &Url, model: &str, key: Option<&Path>) -> Result<remote::Config, Unusable> {

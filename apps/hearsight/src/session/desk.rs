@@ -286,3 +286,6 @@ impl Desk {
 /// What is said where there is no engine.
 pub const NOBODY: &str = "Nobody answers questions about the picture on this server: its operator can choose who does with the setting \
                           ask.engine (docs/questions.md).";
+
+#[cfg(test)]
+mod tests;
