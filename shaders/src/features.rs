@@ -169,7 +169,7 @@ impl Line<'_> {
     }
 }
 
-/// How much a bilinear sample at a place in units evens out: 0 on a sample, 1 half-way between two.
+/// How far a place in units lies between two samples: 0 on a sample, 1 half-way between two.
 fn softness(part: i16) -> f32 {
     let far = part & (UNITS - 1);
     f32::from(far * (UNITS - far)) / f32::from(UNITS * UNITS / 4)

@@ -103,7 +103,7 @@ fn parts(vector: u32) -> vec2<i32> {
     return vec2<i32>(i32(vector << 16u), i32(vector)) >> vec2<u32>(16u);
 }
 
-// How much a bilinear sample evens out: 0 on a sample, 1 half-way between two; for both sides of a vector.
+// How far a place lies between two samples: 0 on one, 1 half-way; for both sides of a vector.
 fn softness(vector: vec2<i32>) -> vec4<f32> {
     let back = (vector * shape.split + 128) >> vec2<u32>(8u);
     let far = vec4<i32>(-back, vector - back) & vec4<i32>(15);

@@ -5,7 +5,10 @@
 
 mod ask;
 mod check;
+mod command;
 mod command_line;
+mod door;
+mod error;
 mod models;
 mod operate;
 mod seeing;
@@ -17,25 +20,23 @@ mod view;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::ArgMatches;
 
 pub use ask::{Answerer, Ask};
 pub(crate) use check::is_loopback;
+pub use command::{Captions, Command, Report};
 use command_line::program;
+pub use door::{Access, Ice, IceLogin, Limits, Listen};
+pub use error::{BadValue, ConfigError};
 pub use models::{Models, ModelsCommand};
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use seeing::{Reader, Seeing};
 pub use settings::Source;
 use settings::{Key, Settings};
 pub use view::{MadeOn, View};
-
-use crate::publish::options::{self, Options};
-use crate::smooth;
 
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
@@ -79,85 +80,6 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// The sample talk.
     pub demo: Demo,
-}
-
-/// Addresses and certificates.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Listen {
-    /// Plain HTTP, always a loopback address.
-    pub http: Option<SocketAddr>,
-    /// HTTPS.
-    pub https: Option<SocketAddr>,
-    /// The one socket for all media.
-    pub udp: SocketAddr,
-    /// Where browsers reach this machine, when it is not one of its own addresses.
-    pub public_address: Option<IpAddr>,
-    /// Certificate chain and private key, both PEM files; none: one is made and kept in `state`.
-    pub certificate: Option<(PathBuf, PathBuf)>,
-    /// Folder for what must outlive a restart; it may not exist yet.
-    pub state: PathBuf,
-}
-
-/// What a stranger may take.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
-    /// Sessions at a time.
-    pub sessions: usize,
-    /// Sessions at a time of one user; none: no limit of its own.
-    pub sessions_per_user: Option<NonZeroUsize>,
-    /// Sessions at a time from one address; none: no limit of its own.
-    pub sessions_per_address: Option<NonZeroUsize>,
-    /// Viewers at a time.
-    pub viewers: usize,
-    /// Viewers at a time of one user; none: no limit of its own.
-    pub viewers_per_user: Option<NonZeroUsize>,
-    /// Viewers at a time from one address; none: no limit of its own.
-    pub viewers_per_address: Option<NonZeroUsize>,
-    /// Offers in a minute from one address; none: any number.
-    pub offers_per_minute: Option<NonZeroUsize>,
-    /// HTTP connections at a time from one address; none: no limit of its own.
-    pub connections_per_address: Option<NonZeroUsize>,
-    /// From the offer to the first media.
-    pub connect: Duration,
-}
-
-/// Who may publish, and where else to go.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Access {
-    /// The file of bearer tokens; none: whoever reaches the server may publish.
-    pub tokens: Option<PathBuf>,
-    /// Where clients are sent when every place is taken: `http` or `https`, a host, and no slash at the end.
-    pub elsewhere: Option<String>,
-}
-
-/// STUN and TURN servers that clients are told of.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ice {
-    /// Their addresses, RFC 7064 and RFC 7065.
-    pub servers: Vec<String>,
-    /// How clients log in to the TURN servers.
-    pub login: IceLogin,
-}
-
-/// How clients log in to the TURN servers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum IceLogin {
-    /// Not at all.
-    None,
-    /// All alike.
-    Password {
-        /// The user name.
-        username: String,
-        /// The file that holds the password.
-        credential: PathBuf,
-    },
-    /// Each with a name and password of its own, made with a shared secret.
-    Secret {
-        /// The file that holds the secret.
-        secret: PathBuf,
-        /// How long a name and password are good for.
-        lifetime: Duration,
-    },
 }
 
 /// Libraries and models; whether they are there and whole is for those who load them to say.
@@ -229,58 +151,6 @@ pub struct Demo {
     pub talk: PathBuf,
 }
 
-/// What the program was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Serve until stopped.
-    Serve,
-    /// Serve, play the sample talk to the server, then keep serving.
-    Demo,
-    /// Caption a microphone of this machine until stopped.
-    Listen(Captions),
-    /// Print which microphones there are.
-    Microphones,
-    /// Send a file, a camera or a pattern to a server.
-    Publish(Box<Options>),
-    /// Make a film with more pictures a second; reads no settings.
-    Smooth(Box<smooth::Options>),
-    /// Print this text: the settings in force, as TOML.
-    Config(String),
-    /// Make a bearer token for a user and print it with its entry for the file of tokens.
-    Token {
-        /// Whose token.
-        user: String,
-        /// What it may publish and watch: names, or beginnings followed by `*`; empty: every stream, unless `watch` names some.
-        streams: Vec<String>,
-        /// What it may only watch.
-        watch: Vec<String>,
-    },
-    /// Look whether the server could start, and say what to do about each problem.
-    Check(Report),
-    /// List, pull or verify models.
-    Models(ModelsCommand),
-    /// Be a recogniser process with the model of this folder. Reads no file and no environment: whoever started it did.
-    RecogniseWorker(PathBuf),
-}
-
-/// What captions are printed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Captions {
-    /// For people: words that may still change are rewritten in place.
-    Live,
-    /// For programs: the events, one JSON object a line.
-    Json,
-}
-
-/// For whom `hearsight check` writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// One line per check.
-    People,
-    /// One JSON document.
-    Machines,
-}
-
 /// What was loaded, and what it was loaded from, so that it can be watched and compared.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -304,59 +174,6 @@ impl Loaded {
 /// The dotted name of every key, in the order of the file.
 pub fn keys() -> Vec<String> {
     settings::keys().iter().map(Key::dotted).collect()
-}
-
-/// Why the program can't start with these settings. The text is for people: it names the field and the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Wrong flags, or help or the version was asked for: [`clap::Error::exit`] prints it and chooses the status.
-    #[error(transparent)]
-    Usage(#[from] clap::Error),
-    /// A file that was named, or found, can't be read.
-    #[error("can't read the settings file {}: {problem}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        problem: String,
-    },
-    /// A file is not TOML.
-    #[error("{} is not valid TOML: {problem}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// With line and column.
-        problem: String,
-    },
-    /// Nothing has this name.
-    #[error("unknown setting {name} ({source_of}); did you mean {nearest}?")]
-    Unknown {
-        /// As it was written.
-        name: String,
-        /// Where it was written.
-        source_of: Source,
-        /// The valid name most like it.
-        nearest: String,
-    },
-    /// A value that won't do.
-    #[error(transparent)]
-    Value(#[from] Box<BadValue>),
-}
-
-/// A value that won't do, and what would.
-#[derive(Debug, thiserror::Error)]
-#[error("{field} = {given:?} ({source_of}): {problem}; {remedy}")]
-pub struct BadValue {
-    /// The dotted name.
-    pub field: String,
-    /// The value.
-    pub given: String,
-    /// Where it was given.
-    pub source_of: Source,
-    /// What is wrong with it.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
 }
 
 /// What surrounds the program: given, so that tests need not change the process.
@@ -403,7 +220,7 @@ where
     let (name, flags) = matches.subcommand().expect("clap requires a subcommand");
     let (name, flags) = flags.subcommand().unwrap_or((name, flags));
     let mut settings = Settings::defaults(keys.clone());
-    if let Some(command) = without_settings(flags) {
+    if let Some(command) = command::without_settings(flags) {
         return Ok(Loaded {
             config: check::config(&settings, &around.variables)?,
             command,
@@ -422,53 +239,13 @@ where
         }
     }
     let config = check::config(&settings, &around.variables)?;
-    let command = match name {
-        "demo" => Command::Demo,
-        "listen" if flags.get_flag("devices") => Command::Microphones,
-        "listen" if flags.get_flag("json") => Command::Listen(Captions::Json),
-        "listen" => Command::Listen(Captions::Live),
-        "publish" => Command::Publish(Box::new(options::from_matches(flags, |name| around.variable(name))?)),
-        "config" => Command::Config(settings.effective()),
-        "check" if flags.get_flag("json") => Command::Check(Report::Machines),
-        "check" => Command::Check(Report::People),
-        "list" if flags.get_flag("json") => Command::Models(ModelsCommand::List(Report::Machines)),
-        "list" => Command::Models(ModelsCommand::List(Report::People)),
-        "pull" => Command::Models(ModelsCommand::Pull(models(flags))),
-        "verify" => Command::Models(ModelsCommand::Verify(models(flags))),
-        _ => Command::Serve,
-    };
+    let command = command::asked(name, flags, &settings, &around)?;
     let named = flags.get_one::<PathBuf>("config").cloned();
     Ok(Loaded {
         config,
         command,
         files: named.map_or_else(|| around.files.clone(), |path| vec![path]),
         values: settings.texts(),
-    })
-}
-
-/// The models that were named.
-fn models(flags: &ArgMatches) -> Vec<String> {
-    flags
-        .get_many::<String>("models")
-        .unwrap_or_default()
-        .cloned()
-        .collect()
-}
-
-/// Commands that read no file and no environment.
-fn without_settings(flags: &ArgMatches) -> Option<Command> {
-    if let Some(model) = flags.try_get_one::<PathBuf>("model").ok().flatten() {
-        return Some(Command::RecogniseWorker(model.clone()));
-    }
-    if flags.try_get_one::<PathBuf>("input").ok().flatten().is_some() {
-        return Some(Command::Smooth(Box::new(smooth::options::from_matches(flags))));
-    }
-    let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
-    let names = |flag: &str| flags.get_many::<String>(flag).unwrap_or_default().cloned().collect();
-    Some(Command::Token {
-        user,
-        streams: names("streams"),
-        watch: names("watch"),
     })
 }
 

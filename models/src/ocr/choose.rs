@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn of_a_moving_scene_the_sharp_picture_is_chosen_and_a_blurred_one_only_when_none_comes() {
-        let sharp = |x: usize, _: usize| if x % 2 == 0 { 90 } else { 160 };
+        let sharp = |x: usize, _: usize| if x.is_multiple_of(2) { 90 } else { 160 };
         let blurred = |x: usize, _: usize| if x < 80 { 60 } else { 200 };
         let mut chooser = Chooser::new(2);
         assert!(chosen(&mut chooser, shown(0, sharp)).is_some());

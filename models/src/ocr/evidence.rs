@@ -107,7 +107,7 @@ mod tests {
     /// Words of upright strokes of 3 pixels, blurred so often by a box of three.
     fn strokes(blurs: usize, contrast: f32) -> Strip {
         let width = 200;
-        let ink = |x: usize| x / 50 % 2 == 0 && x / 3 % 3 != 1;
+        let ink = |x: usize| (x / 50).is_multiple_of(2) && x / 3 % 3 != 1;
         let mut row: Vec<f32> = (0..width).map(|x| if ink(x) { 0.0 } else { 1.0 }).collect();
         for _ in 0..blurs {
             let before = row.clone();

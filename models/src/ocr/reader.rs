@@ -43,8 +43,9 @@ pub struct Config {
 ///
 /// A reading that takes long is told in parts, as long as no newer picture waits and its budget lasts; what is left counts as
 /// unread. A line whose pixels have not changed since it was read is not read again. An unchanged picture is answered with
-/// the last reading, under the new picture's envelope; where that left lines unread for lack of time, they come next. Where nothing looks like text nothing is said, once that has been
-/// said. Gaps are not passed on: whoever shows pictures tells of them.
+/// the last reading, under the new picture's envelope; where that left lines unread for lack of time, they come next. Where
+/// nothing looks like text nothing is said, once that has been said. Gaps are not passed on: whoever shows pictures tells of
+/// them.
 pub struct Reader<E> {
     eyes: E,
     config: Config,

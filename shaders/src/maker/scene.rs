@@ -195,7 +195,7 @@ impl<'a> Scene<'a> {
         let shape = pass.uniform(&[columns, rows, self.split, 0]);
         let buffers = [(0, &shape), (1, chosen), (2, smoothed), (3, &plane.ways)];
         let textures = [(4, plane.pair[0]), (5, plane.pair[1])];
-        pass.run(&self.maker.warp, &buffers, &textures, (columns, 4 * rows));
+        pass.run(&self.maker.warp, &buffers, &textures, (columns, rows));
     }
 
     fn mix(&self, pass: &mut Pass<'_>, mixing: &Mixing, plane: &Plane<'_>) {

@@ -66,7 +66,7 @@ function box(line: ReadLine, width: number, height: number): Element {
 
 function row(line: ReadLine): HTMLElement {
   const certainty = make("span", "certainty", `${Math.round(line.certainty * 100)} %`);
-  certainty.title = "The chance that it is right";
+  certainty.title = "How sure the reader is";
   const element = make("li", "", make("span", "", line.text), " ", certainty);
   element.dataset["certainty"] = line.certainty.toFixed(3);
   return element;

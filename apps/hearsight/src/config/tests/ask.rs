@@ -2,24 +2,6 @@ use hearsight_models::vlm::aloud::Meant;
 
 use super::*;
 
-#[test]
-fn the_reader_is_as_quick_as_it_is_asked_to_be() {
-    let reader = |flags: &[&str]| loaded(flags, around(&[], None)).map(|(config, _)| config.seeing.reader);
-    let told = reader(&["--seeing-threads", "3", "--seeing-per-second", "4"])
-        .unwrap()
-        .unwrap();
-    assert_eq!((told.threads.get(), told.per_second), (3, 4));
-    assert_eq!(reader(&["--seeing-reader", "false"]).unwrap(), None);
-    for wrong in [
-        ["--seeing-threads", "0"],
-        ["--seeing-per-second", "11"],
-        ["--seeing-reader", "maybe"],
-    ] {
-        let problem = reader(&wrong).unwrap_err().to_string();
-        assert!(problem.contains("seeing."), "{problem}");
-    }
-}
-
 /// Another valid value for every key of [ask].
 pub(super) fn others_of_ask(pem: &str) -> Vec<(&'static str, String)> {
     let text = |value: &str| format!("{value:?}");
