@@ -178,11 +178,7 @@ pub async fn start(config: &Config, stop: watch::Receiver<Stop>) -> Result<Serve
     let told = told(config, clock)?;
 
     let (kit, host) = tokio::task::block_in_place(|| engines(config, clock))?;
-    let runtime = Handle::current();
-    let answers = tokio::task::block_in_place(|| {
-        let open = |settings| Answers::open(settings, &config.assets.onnxruntime, &runtime, clock);
-        config.ask.as_ref().map(open).transpose()
-    })?;
+    let answers = tokio::task::block_in_place(|| answers(config, clock))?;
     let kit = Arc::new(kit);
     let sessions = Arc::new(sessions(config, host, &kit, answers, &told)?);
     let ingest = ingest(config, clock)?;
@@ -275,6 +271,13 @@ fn told(config: &Config, clock: Clock) -> Result<Told, StartError> {
     let webhooks = Webhooks::start(target, Backoff::default(), clock).map_err(StartError::Webhook)?;
     let events = Events::new(config.events.readers);
     Ok(Told { events, webhooks })
+}
+
+/// Who answers questions about the picture, if anybody.
+fn answers(config: &Config, clock: Clock) -> Result<Option<Answers>, ask::OpenError> {
+    let runtime = Handle::current();
+    let open = |settings| Answers::open(settings, &config.assets.onnxruntime, &runtime, clock);
+    config.ask.as_ref().map(open).transpose()
 }
 
 /// Makes the command that starts a recogniser process: this program again.

@@ -75,7 +75,10 @@ enum Engine {
 impl Answers {
     /// Opens what `settings` choose; models run in `onnxruntime`, answers of servers are heard on `runtime`.
     pub fn open(settings: &Ask, onnxruntime: &Path, runtime: &Handle, clock: Clock) -> Result<Answers, OpenError> {
-        let local = |setting, folder| Ok(Engine::Local(Arc::new(model(setting, folder, settings, onnxruntime)?)));
+        let local = |setting, folder: &Path| {
+            let model = model(setting, folder, settings, onnxruntime)?;
+            Ok::<_, OpenError>(Engine::Local(Arc::new(model)))
+        };
         let engine = |answerer: &config::Answerer| match answerer {
             config::Answerer::Glance(folder) => local(GLANCE, folder),
             config::Answerer::Local(folder) => local(LOCAL, folder),
@@ -161,7 +164,7 @@ impl Answers {
 /// Whether what `settings` choose can be opened, as far as this machine can tell; answers with what was found.
 pub fn check(settings: &Ask, onnxruntime: &Path) -> Result<String, OpenError> {
     let mut found = Vec::new();
-    let opened = |setting, folder| -> Result<String, OpenError> {
+    let opened = |setting, folder: &Path| -> Result<String, OpenError> {
         let model = model(setting, folder, settings, onnxruntime)?;
         Ok(format!("{} can be opened", model.name()))
     };

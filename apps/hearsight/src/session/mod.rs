@@ -139,18 +139,7 @@ impl Door for Sessions {
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
         let visit = self.roll.enter(guest, id, meter.clone(), reply.clone());
-        let channel = reply.clone();
-        let overheard = visit.clone();
-        let line: Line = Box::new(move |event, json| {
-            overheard.said(event, &json);
-            let sent = channel.send(json).is_ok();
-            if !sent {
-                // The reader is cut off; the writers are not made to wait.
-                channel.close();
-            }
-            sent
-        });
-        let speaker = Arc::new(Speaker::new(line, meter));
+        let speaker = Arc::new(Speaker::new(line(visit.clone(), reply.clone()), meter));
         let tape = tape.map(|(tape, _)| tape);
         let audience: Arc<dyn Audience> = match &tape {
             Some(tape) => Arc::new(tape::Overheard::new(speaker.clone(), tape.clone())),
@@ -202,6 +191,19 @@ impl Door for Sessions {
         desk.ask_over_http(text)
             .map_err(|(why, words)| NotAsked::Refused(why, words))
     }
+}
+
+/// To the client, and to others who are told.
+fn line(visit: Arc<Visit>, reply: Reply) -> Line {
+    Box::new(move |event, json| {
+        visit.said(event, &json);
+        let sent = reply.send(json).is_ok();
+        if !sent {
+            // The reader is cut off; the writers are not made to wait.
+            reply.close();
+        }
+        sent
+    })
 }
 
 /// The peer of a running graph.
