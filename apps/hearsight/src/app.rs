@@ -178,9 +178,8 @@ pub async fn start(config: &Config, stop: watch::Receiver<Stop>) -> Result<Serve
     let told = told(config, clock)?;
 
     let (kit, host) = tokio::task::block_in_place(|| engines(config, clock))?;
-    let answers = tokio::task::block_in_place(|| answers(config, clock))?;
     let kit = Arc::new(kit);
-    let sessions = Arc::new(sessions(config, host, &kit, answers, &told)?);
+    let sessions = Arc::new(sessions(config, host, &kit, &told)?);
     let ingest = ingest(config, clock)?;
     let http = serve::Config {
         http: config.listen.http,
@@ -287,13 +286,8 @@ pub fn worker_command(config: &Config) -> std::io::Result<impl Fn() -> Command +
     Ok(move || worker(&program, &model))
 }
 
-fn sessions(
-    config: &Config,
-    host: Host,
-    kit: &Arc<Kit>,
-    answers: Option<Answers>,
-    told: &Told,
-) -> Result<Sessions, StartError> {
+fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<Sessions, StartError> {
+    let answers = tokio::task::block_in_place(|| answers(config, host.clock()))?;
     let tape = config
         .log
         .tape
