@@ -9,10 +9,10 @@ use hearsight_core::stamped::Mark;
 use hearsight_core::time::Span;
 use hearsight_models::vlm::turn::{Turn, Unanswered};
 
-use super::asking::{ALLOWED, Asked, WORDS};
+use super::asking::{ALLOWED, Quiz, WORDS};
 use super::house::{Caller, Outcome, TALK_SECONDS, run, talk, worst_case};
 
-fn caller(random: &mut fastrand::Rng, asked: Asked) -> Caller {
+fn caller(random: &mut fastrand::Rng, asked: Quiz) -> Caller {
     Caller {
         network: Network::PERFECT,
         picture_cost: Span::from_millis(3),
@@ -23,8 +23,8 @@ fn caller(random: &mut fastrand::Rng, asked: Asked) -> Caller {
     }
 }
 
-fn asked(random: &mut fastrand::Rng, count: usize, tile: i64, token: i64) -> Asked {
-    Asked {
+fn asked(random: &mut fastrand::Rng, count: usize, tile: i64, token: i64) -> Quiz {
+    Quiz {
         at: (0..count)
             .map(|_| Span::from_millis(random.i64(1_000..(TALK_SECONDS - 1) * 1_000)))
             .collect(),
@@ -36,7 +36,7 @@ fn asked(random: &mut fastrand::Rng, count: usize, tile: i64, token: i64) -> Ask
 
 /// Every question has exactly one end, all of its words before it, and nothing later than its budget and one slice. Answers with the
 /// ends: none for an answer.
-fn ends(outcome: &Outcome, asked: &Asked, seed: u64) -> Vec<Option<Unanswered>> {
+fn ends(outcome: &Outcome, asked: &Quiz, seed: u64) -> Vec<Option<Unanswered>> {
     let slice = asked.tile.max(asked.token);
     let mut ends = BTreeMap::new();
     for (age, unit) in &outcome.turns {
@@ -72,7 +72,7 @@ fn the_drawing_promises_an_answer_within_its_deadline_and_one_slice() {
 fn on_a_machine_with_time_every_question_is_answered_whole_about_what_is_there_now() {
     for seed in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let asked = Asked {
+        let asked = Quiz {
             // Far enough apart that none waits.
             at: (1..9)
                 .map(|n| Span::from_millis(1_000 * n + random.i64(0..300)))
@@ -155,7 +155,7 @@ fn more_questions_than_there_is_time_for_are_told_so_in_time_and_cost_hearing_no
 #[test]
 fn a_question_before_the_first_picture_is_told_so() {
     let mut random = fastrand::Rng::with_seed(1);
-    let asked = Asked {
+    let asked = Quiz {
         at: vec![Span::from_millis(1)],
         ..asked(&mut random, 0, 40, 20)
     };

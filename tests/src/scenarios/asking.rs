@@ -21,7 +21,7 @@ pub(super) const ALLOWED: Span = Span::from_millis(4_000);
 pub(super) const WORDS: usize = 6;
 /// Questions about the picture, and what answers cost.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct Quiz {
     /// When, from the beginning on.
     pub at: Vec<Span>,
     /// To see one tile.
@@ -33,7 +33,7 @@ pub(super) struct Asked {
 }
 
 /// The real memory, queue and clerk before an engine at a modelled cost.
-pub(super) fn answering(asked: &Asked) -> Answering {
+pub(super) fn answering(asked: &Quiz) -> Answering {
     let prices = Prices {
         tile: asked.tile,
         token: asked.token,
@@ -61,7 +61,7 @@ pub(super) fn answering(asked: &Asked) -> Answering {
 }
 
 /// Plans the questions; answers with when the last of them is over.
-pub(super) fn put(sim: &mut Sim, session: SessionId, door: Source<Query>, asked: &Asked) -> Moment {
+pub(super) fn put(sim: &mut Sim, session: SessionId, door: Source<Query>, asked: &Quiz) -> Moment {
     let door = Arc::new(door);
     for (id, at) in (0..).zip(&asked.at) {
         let (door, into) = (door.clone(), door.id());

@@ -23,7 +23,7 @@ use hearsight_models::vad;
 use hearsight_models::vlm::turn::Turn;
 use hearsight_shaders::interpolate::Rung;
 
-use super::asking::{ALLOWED, Asked, answering, put};
+use super::asking::{ALLOWED, Quiz, answering, put};
 
 /// What a caller does and how they are connected.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Caller {
     /// Who watches, if anybody.
     pub watched: Option<Watching>,
     /// What is asked about the picture, if anybody answers.
-    pub asked: Option<Asked>,
+    pub asked: Option<Quiz>,
 }
 
 /// What a view costs that is watched.
@@ -118,7 +118,7 @@ pub(super) fn worst_case(outlet: &str) -> Span {
             make: Span::ZERO,
             encode: Span::ZERO,
         }),
-        asked: Some(Asked {
+        asked: Some(Quiz {
             at: vec![],
             tile: Span::from_millis(100),
             token: Span::from_millis(30),
