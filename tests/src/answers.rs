@@ -73,8 +73,22 @@ fn a_typed_question_and_a_posted_one_are_answered_by_a_server_that_is_shown_the_
         seen["answer_latency"]
     );
 
-    // The posted question's own stream: taken, said in pieces, whole.
-    let stream = seen["posted"].as_str().unwrap();
+    check_stream(seen["posted"].as_str().unwrap());
+    let requests = chat.requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    let asked = &requests[0]["messages"][1]["content"];
+    assert_eq!(asked[1]["text"], "What does the camera <b>show</b>?");
+    let picture = asked[0]["image_url"]["url"].as_str().unwrap();
+    assert!(
+        picture.starts_with("data:image/jpeg;base64,/9j/") && picture.len() > 4_000,
+        "{} bytes",
+        picture.len()
+    );
+    assert!(requests[0]["max_tokens"].as_u64().unwrap() <= 96);
+}
+
+/// The posted question's own stream: taken, said in pieces, whole.
+fn check_stream(stream: &str) {
     let events: Vec<_> = stream.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     assert_eq!(
         (events[0], events[events.len() - 1]),
@@ -95,18 +109,6 @@ fn a_typed_question_and_a_posted_one_are_answered_by_a_server_that_is_shown_the_
         (&json!("And now?"), &json!("http"))
     );
     assert!(whole["pictures"][0]["age_us"].as_i64().unwrap() >= 0);
-
-    let requests = chat.requests();
-    assert_eq!(requests.len(), 2, "{requests:?}");
-    let asked = &requests[0]["messages"][1]["content"];
-    assert_eq!(asked[1]["text"], "What does the camera <b>show</b>?");
-    let picture = asked[0]["image_url"]["url"].as_str().unwrap();
-    assert!(
-        picture.starts_with("data:image/jpeg;base64,/9j/") && picture.len() > 4_000,
-        "{} bytes",
-        picture.len()
-    );
-    assert!(requests[0]["max_tokens"].as_u64().unwrap() <= 96);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hearsight::budget;
 use hearsight_core::graph::TICK;
+use hearsight_core::meter::Histogram;
 use hearsight_core::network::Network;
 use hearsight_core::stamped::Mark;
 use hearsight_core::time::Span;
@@ -129,21 +130,19 @@ fn more_questions_than_there_is_time_for_are_told_so_in_time_and_cost_hearing_no
                 caller(&mut random, asked)
             })
             .collect();
-        let (_, outcomes) = run(seed, random.usize(1..4), &callers);
-        for (outcome, caller) in outcomes.iter().zip(&callers) {
-            let asked = caller.asked.as_ref().expect("everybody asks");
-            let ends = ends(outcome, asked, seed);
+        let workers = random.usize(1..4);
+        let quiet = callers.iter().cloned().map(|caller| Caller { asked: None, ..caller });
+        let quiet: Vec<_> = quiet.collect();
+        let (_, outcomes) = run(seed, workers, &callers);
+        let (_, without) = run(seed, workers, &quiet);
+        for ((outcome, same), caller) in outcomes.iter().zip(&without).zip(&callers) {
+            let quiz = caller.asked.as_ref().expect("everybody asks");
+            let ends = ends(outcome, quiz, seed);
             late += ends.iter().filter(|end| **end == Some(Unanswered::Late)).count();
-            let said: Vec<_> = caller.talk.iter().map(|word| word.text.to_string()).collect();
-            assert_eq!(
-                outcome.finals.join(" ").split_whitespace().collect::<Vec<_>>(),
-                said,
-                "seed {seed}"
-            );
-            assert!(
-                outcome.tally.ages["words.final"].worst() <= budget::WORDS_FINAL.span,
-                "seed {seed}"
-            );
+            // One worker can't hear all of them, with questions or without.
+            assert_eq!(outcome.finals, same.finals, "seed {seed}");
+            let worst = |outcome: &Outcome| outcome.tally.ages.get("words.final").map(Histogram::worst);
+            assert_eq!(worst(outcome), worst(same), "seed {seed}");
         }
     }
     assert!(

@@ -285,10 +285,8 @@ fn whatever_an_engine_does_every_question_ends_once_and_in_time() {
             }
             let open = born.iter().filter(|(id, _)| !ended.contains_key(*id));
             let due = open.map(|(_, born)| *born + CONFIG.allowed).min();
-            assert!(
-                due.is_none_or(|due| matches!(wake, Wake::At(at) if at <= due + Span::from_nanos(1))),
-                "seed {seed}"
-            );
+            let wakes = |due| matches!(wake, Wake::At(at) if at <= due + Span::from_nanos(1));
+            assert!(due.is_none_or(wakes), "seed {seed}");
         }
         assert_eq!(ended.len() as u64, next, "seed {seed}: all have ended");
     }

@@ -109,6 +109,17 @@ async fn what_is_no_question_and_what_is_one_too_many_is_refused_at_the_desk() {
     assert_eq!(whys(&counter.told()), [(5, "failed"), (6, "failed")]);
 }
 
+/// What is told of one question.
+fn of(told: &[ToClient], ask: u64) -> Vec<&'static str> {
+    let about = told.iter().filter(|event| match event {
+        ToClient::Question(question) => question.ask == ask,
+        ToClient::AnswerText(piece) => piece.ask == ask,
+        ToClient::Answer(answer) => answer.ask == ask,
+        _ => false,
+    });
+    about.map(ToClient::name).collect()
+}
+
 #[tokio::test]
 async fn answers_find_their_asker_by_his_own_number_and_others_find_nobody() {
     let counter = counter(Some(()));
@@ -141,19 +152,10 @@ async fn answers_find_their_asker_by_his_own_number_and_others_find_nobody() {
         });
     }
     let told = counter.told();
-    let of = |ask: u64| -> Vec<&str> {
-        let about = told.iter().filter(|event| match event {
-            ToClient::Question(question) => question.ask == ask,
-            ToClient::AnswerText(piece) => piece.ask == ask,
-            ToClient::Answer(answer) => answer.ask == ask,
-            _ => false,
-        });
-        about.map(ToClient::name).collect()
-    };
     let all = ["question", "answer.text", "answer.text", "answer"];
     // What the desk never heard of was said aloud.
     for ask in [7, http, 3] {
-        assert_eq!(of(ask), all, "question {ask}");
+        assert_eq!(of(&told, ask), all, "question {ask}");
     }
     let whole = told.iter().find_map(|event| match event {
         ToClient::Answer(answer) if answer.ask == 7 => Some(answer),
