@@ -1,14 +1,21 @@
 //! Questions about pictures: one small trait for engines that answer them, and what they are asked and say.
 //!
 //! Start at [`Answerer`]. [`local`] runs models of our own machine, [`cascade`] asks a small engine first, [`scripted`] is what the
-//! simulator runs, and [`asking`] makes a stage of any of them.
+//! simulator runs.
+//!
+//! In a session, [`memory`] chooses the pictures that a question goes with, [`asking`] makes a stage of any engine, and [`clerk`] sees to
+//! it that every question ends; [`turn`] is what they say to each other, and [`aloud`] finds questions in what is said.
 
 pub mod allowance;
+pub mod aloud;
 pub mod asking;
 pub mod cascade;
+pub mod clerk;
 pub mod local;
+pub mod memory;
 pub mod picture;
 pub mod scripted;
+pub mod turn;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 // `readings` is how many lines of text the page must show as read in the camera's picture.
 // `views` names the views that must have shown so many pictures each, after the switch of "Smooth picture" was turned by
 // keyboard.
+// `ask` is typed as a question, and must be answered; `ask_http` is posted to the session after that.
 // `events` clicks and as many flashes must have been observed (`observe.mjs`) and accounted for.
 //
 // node drive.mjs '{"url":…,"microphone":"x.wav","camera":"x.y4m","finals":1,"words":0,"timeout_ms":60000,"screenshot":"x.png",
@@ -23,6 +24,8 @@ const wish = JSON.parse(process.argv[2]);
 const timeout = wish.timeout_ms ?? 60_000;
 const profile = mkdtempSync(join(tmpdir(), "hearsight-browser-"));
 const complaints = [];
+let location = null;
+let posted = null;
 
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: wish.browser ?? "/usr/bin/chromium",
@@ -55,13 +58,16 @@ try {
   page.on("console", (line) => {
     if (line.type() === "error") complaints.push(line.text());
   });
+  page.on("response", (response) => {
+    if (response.request().method() === "POST" && response.url().includes("/whip/")) location = response.headers().location ?? location;
+  });
   if (wish.observe) await page.addInitScript(observe);
   await page.addInitScript(watch);
   await page.goto(wish.url);
   const errors = await waitFor(page);
   if (wish.screenshot) await page.screenshot({ path: wish.screenshot, fullPage: true });
   const seen = await page.evaluate(() => globalThis.seen());
-  console.log(JSON.stringify({ ...seen, complaints, gave_up: errors }));
+  console.log(JSON.stringify({ ...seen, posted, complaints, gave_up: errors }));
 } finally {
   await context.close();
   rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
@@ -89,6 +95,7 @@ async function waitFor(page) {
       { readings: wish.readings, finals: wish.finals ?? 1, words: wish.words ?? 0, kbps: wish.kbps, events: wish.events },
       { polling: 100 },
     );
+    if (wish.ask) await ask(page);
     if (wish.views) {
       await page.focus("#smooth-switch");
       await page.keyboard.press("Space");
@@ -106,6 +113,23 @@ async function waitFor(page) {
   } catch (error) {
     return String(error.message ?? error).split("\n")[0];
   }
+}
+
+/** Types a question once there is a picture to ask about, and looks at the answer; posts another. */
+async function ask(page) {
+  await page.waitForFunction(() => /\d/.test(document.querySelector("#seen-decoded").textContent), null, { polling: 100 });
+  await page.fill("#ask-field", wish.ask);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector('#answers li:not([data-state="open"])');
+  if (wish.ask_http) {
+    const answer = await fetch(new URL(`${location}/ask`, wish.url), { method: "POST", headers: { "content-type": "text/plain" }, body: wish.ask_http });
+    posted = await answer.text();
+    await page.waitForFunction(() => document.querySelectorAll('#answers li:not([data-state="open"])').length === 2, null, { polling: 100 });
+  } else {
+    await page.focus("#answers li");
+    await page.evaluate(() => (globalThis.watched.places = document.querySelectorAll(".places polygon").length));
+  }
+  await page.waitForFunction(() => /ms/.test(document.querySelector('[data-outlet="answer"] td').textContent), null, { polling: 100 });
 }
 
 /** Runs in the page before its own scripts: notes what passes by on the screen. */
@@ -157,6 +181,16 @@ function watch() {
           return { text: box.dataset.text, x: x / outer.width, y: y / outer.height, width: inner.width / outer.width };
         }),
       },
+      answerer: text("#ask-note"),
+      may_ask: !document.querySelector("#ask-field").disabled,
+      answer_latency: text('[data-outlet="answer"] td'),
+      answers: [...document.querySelectorAll("#answers li")].map((item) => ({
+        state: item.dataset.state,
+        question: item.querySelector(".question").textContent,
+        answer: item.querySelector(".answer").textContent,
+        facts: item.querySelector(".note").textContent,
+        places: globalThis.watched.places ?? 0,
+      })),
       views: Object.fromEntries(
         ["received", "smooth"].map((view) => {
           const video = document.querySelector(`#view-${view}`);

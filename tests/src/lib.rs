@@ -9,6 +9,8 @@ pub mod rig;
 pub mod scenes;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod clients;

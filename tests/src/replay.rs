@@ -52,6 +52,7 @@ impl Audience for Ears {
         }
     }
     fn reading(&self, _: Moment, _: Signal<Reading>) {}
+    fn answer(&self, _: Moment, _: Signal<hearsight_models::vlm::turn::Turn>) {}
     fn viewed(&self, _: Moment, _: Signal<Counts>) {}
     fn picture(&self, now: Moment, signal: Signal<PictureStats>) {
         if let Signal::Item(item) = signal {

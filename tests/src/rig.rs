@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod callers;
+pub mod chat;
 pub mod material;
 pub mod process;
 pub mod pulse;

@@ -1,5 +1,7 @@
 //! The session's own wiring in virtual time: scripted models with a cost, a seeded network, one machine for all sessions.
 
+mod answers;
+mod asking;
 mod house;
 mod microphone;
 mod promises;

@@ -12,9 +12,9 @@ interface Vector {
 // The runner starts in web-client/.
 const vectors = JSON.parse(readFileSync("../apps/hearsight/wire/vectors.json", "utf8")) as Vector[];
 const CLIENT_TYPES = [
-  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "reading", "view", "latency", "lost", "clock", "flushed", "error",
+  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "reading", "question", "answer.text", "answer", "answer.none", "view", "latency", "lost", "clock", "flushed", "error",
 ];
-const SERVER_TYPES = ["clock", "clock.offset", "shown", "flush"];
+const SERVER_TYPES = ["clock", "clock.offset", "shown", "ask", "ask.cancel", "flush"];
 
 describe("the shared vectors", () => {
   for (const { name, direction, json } of vectors) {
@@ -42,6 +42,11 @@ describe("the shared vectors", () => {
 });
 
 describe("reading", () => {
+  it("takes no number of the server's for a question", () => {
+    assert.equal(parseToServer('{"type":"ask","id":4294967295,"text":"?"}').ok, true);
+    for (const id of ["4294967296", "-1", "0.5", '"1"']) assert.equal(parseToServer(`{"type":"ask","id":${id},"text":"?"}`).ok, false);
+  });
+
   it("ignores unknown types and drops unknown fields", () => {
     assert.deepEqual(parseToClient('{"type":"weather","sun":true}'), { ok: false, why: "unknown", detail: "weather" });
     const parsed = parseToClient('{"type":"speech.started","id":1,"at_us":2,"mood":"good"}');

@@ -12,9 +12,11 @@ use hearsight_core::time::Span;
 use hearsight_live::clock::Clock;
 use hearsight_live::host::Host;
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use crate::ask::{self, Answers};
 use crate::budget;
 use crate::config::{Config, IceLogin};
 use crate::events::Events;
@@ -26,12 +28,13 @@ use crate::serve::{
     self, Access, Certificate, IceServers, Limits, Listener, Login, Operations, Rules, ServeError, Serving, Tokens,
     TokensError,
 };
-use crate::session::{Sessions, Told};
+use crate::session::{Sessions, Staff, Told};
 use crate::tape::Recorder;
 use crate::telemetry::Telemetry;
 use crate::view::{self, Views};
 use crate::watch::{Screens, View};
 use crate::webhook::{Backoff, BadSecret, Target, Webhooks};
+use crate::wiring::Rooms;
 
 /// Connections over which one session's or viewer's page, offer and goodbye may come, and some to spare; readers of events come on top.
 const CONNECTIONS_PER_SESSION: usize = 8;
@@ -63,6 +66,9 @@ pub enum StartError {
     /// Pictures can't be shown as the settings ask for.
     #[error(transparent)]
     View(#[from] view::OpenError),
+    /// Whoever is to answer questions can't be asked.
+    #[error(transparent)]
+    Ask(#[from] ask::OpenError),
     /// HTTP can't be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -266,6 +272,13 @@ fn told(config: &Config, clock: Clock) -> Result<Told, StartError> {
     Ok(Told { events, webhooks })
 }
 
+/// Who answers questions about the picture, if anybody.
+fn answers(config: &Config, clock: Clock) -> Result<Option<Answers>, ask::OpenError> {
+    let runtime = Handle::current();
+    let open = |settings| Answers::open(settings, &config.assets.onnxruntime, &runtime, clock);
+    config.ask.as_ref().map(open).transpose()
+}
+
 /// Makes the command that starts a recogniser process: this program again.
 pub fn worker_command(config: &Config) -> std::io::Result<impl Fn() -> Command + Send + Sync + 'static> {
     let program = std::env::current_exe()?;
@@ -274,6 +287,7 @@ pub fn worker_command(config: &Config) -> std::io::Result<impl Fn() -> Command +
 }
 
 fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<Sessions, StartError> {
+    let answers = tokio::task::block_in_place(|| answers(config, host.clock()))?;
     let tape = config
         .log
         .tape
@@ -288,8 +302,17 @@ fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<
     };
     Ok(Sessions::new(
         host,
-        kit.recogniser(),
-        Box::new(move || rooms.rooms()),
+        Staff {
+            recogniser: kit.recogniser(),
+            answerer: answers.as_ref().map(Answers::answerer),
+        },
+        Box::new(move |guest| {
+            let answering = answers.as_ref();
+            Ok(Rooms {
+                answering: answering.map(|answers| answers.answering(guest.user.as_ref(), guest.address)),
+                ..rooms.rooms()?
+            })
+        }),
         told.clone(),
         Screens::new(shown),
         views,

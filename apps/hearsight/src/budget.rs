@@ -51,6 +51,24 @@ pub const READING: Budget = Budget {
     late: Late::Shed,
 };
 
+/// The first words of an answer about the picture, from the question: its last word, or its arrival. Looking less closely is what
+/// keeps to it; an answer that begins late is no less one, up to its deadline.
+pub const ANSWER: Budget = Budget {
+    outlet: "answer",
+    span: Span::from_millis(1500),
+    value: 5.0,
+    late: Late::Deliver,
+};
+/// A whole answer, from the question. Nothing of it is said later: what is not done by then is told as such.
+pub const fn whole_answer(allowed: Span) -> Budget {
+    Budget {
+        outlet: "answer.whole",
+        span: allowed,
+        value: 5.0,
+        late: Late::Deliver,
+    }
+}
+
 /// How long the jitter buffer waits for a missing packet. Two Opus packets: one that is reordered and one retransmission
 /// on a short path; beyond, concealment costs less than waiting.
 pub const JITTER_WAIT: Span = Span::from_millis(40);
@@ -72,6 +90,8 @@ pub const INTO_MEASURE: Keep = Keep::Every(8);
 pub const INTO_CHOICE: Keep = Keep::Every(8);
 /// Into the reader: a newer picture makes an older one worthless.
 pub const INTO_READER: Keep = Keep::Latest;
+/// Into the memory of what was seen, and to the clerk: they are quick.
+pub const INTO_MEMORY: Keep = Keep::Every(64);
 /// Into the display: a picture's vectors refer to the one before it, so that a loss is held over.
 pub const INTO_SMOOTH: Keep = Keep::Every(2);
 /// Into the coder: two display moments at 60 a second.

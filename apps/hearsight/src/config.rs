@@ -3,6 +3,7 @@
 //! Defaults < file < environment < flags. Unknown names are refused with the nearest valid one; values are checked here,
 //! so that whoever holds a [`Config`] need not.
 
+mod ask;
 mod check;
 mod command;
 mod command_line;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 
+pub use ask::{Answerer, Ask};
 pub(crate) use check::is_loopback;
 pub use command::{Captions, Command, Report};
 use command_line::program;
@@ -60,6 +62,8 @@ pub struct Config {
     pub recognise: Recognise,
     /// What is made of pictures.
     pub seeing: Seeing,
+    /// Who answers questions about them; none: nobody.
+    pub ask: Option<Ask>,
     /// The engines' threads.
     pub engine: Engine,
     /// How pictures are shown at a higher rate; none: not at all.
@@ -89,6 +93,8 @@ pub struct Assets {
     pub silero: PathBuf,
     /// The folder of the reader's models.
     pub ocr: PathBuf,
+    /// The folder of the small model that answers questions.
+    pub glance: PathBuf,
     /// The model folder.
     pub pocketsphinx: PathBuf,
 }

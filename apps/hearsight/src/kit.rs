@@ -107,6 +107,7 @@ impl Kit {
                     },
                 )),
             }),
+            answering: None,
             view: None,
         })
     }

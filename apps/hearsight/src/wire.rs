@@ -4,6 +4,7 @@
 //! Integers are microseconds. `at_us` is media time on the session's shared timeline; `t0_us` is the client's clock
 //! (unix time); every other moment is the server's clock. Both sides ignore types and fields that they don't know.
 
+pub mod answer;
 pub mod notice;
 mod reading;
 
@@ -32,6 +33,8 @@ pub enum ToClient {
         version: u32,
         session: String,
         recogniser: Recogniser,
+        /// Who answers questions about the picture; null where nobody does.
+        answerer: Option<Answerer>,
     },
     /// Speech began.
     #[serde(rename = "speech.started")]
@@ -61,6 +64,18 @@ pub enum ToClient {
     /// What the picture says.
     #[serde(rename = "reading")]
     Reading(Reading),
+    /// A question about the picture was taken.
+    #[serde(rename = "question")]
+    Question(answer::Question),
+    /// More of an answer.
+    #[serde(rename = "answer.text")]
+    AnswerText(answer::Piece),
+    /// An answer is complete.
+    #[serde(rename = "answer")]
+    Answer(answer::Answer),
+    /// A question has no answer, or no more of it.
+    #[serde(rename = "answer.none")]
+    AnswerNone(answer::Unanswered),
     /// How the pictures of the smooth view came about, once a second while it is watched.
     #[serde(rename = "view")]
     View(View),
@@ -106,6 +121,7 @@ impl ToClient {
             | ToClient::WordsFinal { id, .. } => Some(*id),
             ToClient::PictureStats(picture) => Some(picture.id),
             ToClient::Reading(reading) => Some(reading.id),
+            ToClient::AnswerText(piece) => piece.id,
             _ => None,
         }
     }
@@ -120,6 +136,10 @@ impl ToClient {
             ToClient::WordsFinal { .. } => "words.final",
             ToClient::PictureStats(_) => "picture.stats",
             ToClient::Reading(_) => "reading",
+            ToClient::Question(_) => "question",
+            ToClient::AnswerText(_) => "answer.text",
+            ToClient::Answer(_) => "answer",
+            ToClient::AnswerNone(_) => "answer.none",
             ToClient::View(_) => "view",
             ToClient::Latency { .. } => "latency",
             ToClient::Lost { .. } => "lost",
@@ -148,6 +168,12 @@ pub enum ToServer {
     /// Event `id` reached the client and the person.
     #[serde(rename = "shown")]
     Shown { id: u64, received_us: i64, shown_us: i64 },
+    /// What does the picture show? `id` is the client's own number for the question.
+    #[serde(rename = "ask")]
+    Ask { id: u32, text: String },
+    /// The answer to the client's question `id` is not wanted any more.
+    #[serde(rename = "ask.cancel")]
+    AskCancel { id: u32 },
     /// Forget what is under way.
     #[serde(rename = "flush")]
     Flush { why: Why },
@@ -160,6 +186,14 @@ pub enum ToServer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "plain names")]
 pub struct Recogniser {
+    pub name: String,
+    pub note: String,
+}
+
+/// Who answers questions about the picture, and what to expect of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "plain names")]
+pub struct Answerer {
     pub name: String,
     pub note: String,
 }
@@ -247,6 +281,11 @@ pub struct Segment {
 pub enum Why {
     Seek,
     BargeIn,
+}
+
+/// Four decimals are a fifth of a pixel of the largest picture.
+fn short(share: f32) -> f32 {
+    (share * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

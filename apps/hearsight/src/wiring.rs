@@ -9,6 +9,14 @@
 //!                       └───────────────────▸ turn
 //! ```
 //!
+//! Questions about the picture meet what was seen in a memory. The clerk hears of each before the engine does.
+//!
+//! ```text
+//! decode ─▸ show ─────┐
+//! questions ──────────┼─▸ memory ─┬─▸ answer ─┬─▸ clerk ─▸ answers
+//! recognise ─▸ aloud ─┘           └───────────┘
+//! ```
+//!
 //! A microphone of this machine brings sound that is not coded; from the detector on the drawing is the same.
 //!
 //! ```text
@@ -21,12 +29,15 @@ use std::sync::Arc;
 use hearsight_codecs::measure::PictureStats;
 use hearsight_core::gate::Budget;
 use hearsight_core::graph::{Graph, Outlet, Sink, Source};
+use hearsight_core::link::Keep;
 use hearsight_core::media::{self, Decoded, Packet, Pcm, Voice, Words};
 use hearsight_core::schedule::Lane;
 use hearsight_core::stage::{Engine, Signal, Stage};
 use hearsight_core::stamped::Mark;
 use hearsight_core::time::{Moment, Span};
 use hearsight_models::ocr::Chosen;
+use hearsight_models::vlm::memory::Shown;
+use hearsight_models::vlm::turn::{Query, Turn};
 
 use crate::budget;
 use crate::view::{Counts, Viewing};
@@ -43,6 +54,20 @@ pub struct Rooms {
     pub view: Option<Viewing>,
     /// None: what the picture says is not read.
     pub reading: Option<Reading>,
+    /// None: nobody answers questions about it.
+    pub answering: Option<Answering>,
+}
+
+/// From questions to answers about the picture.
+#[allow(missing_docs, reason = "one for each box of the drawing")]
+pub struct Answering {
+    /// None: what is said is no question.
+    pub aloud: Option<Box<dyn Stage<In = Words, Out = Query>>>,
+    pub memory: Box<dyn Stage<In = Query, Out = Turn>>,
+    pub answer: Box<dyn Engine<In = Turn, Out = Turn>>,
+    pub clerk: Box<dyn Stage<In = Turn, Out = Turn>>,
+    /// From a question to the end of its answer.
+    pub allowed: Span,
 }
 
 /// From pictures to what they say.
@@ -72,6 +97,8 @@ pub trait Audience: Send + Sync {
     fn picture(&self, now: Moment, signal: Signal<PictureStats>);
     /// What the picture says.
     fn reading(&self, now: Moment, signal: Signal<media::Reading>);
+    /// Questions about the picture, their answers, and why there is none.
+    fn answer(&self, now: Moment, signal: Signal<Turn>);
     /// What became of the display moments of the view.
     fn viewed(&self, now: Moment, signal: Signal<Counts>);
 }
@@ -82,6 +109,8 @@ pub struct Doors {
     pub sound: Source<Packet>,
     /// Encoded pictures.
     pub sight: Source<Packet>,
+    /// Questions about them, where somebody answers.
+    pub questions: Option<Source<Query>>,
 }
 
 /// Draws a session into an empty graph.
@@ -92,11 +121,12 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
         decode,
         measure,
         reading,
+        answering,
         view,
     } = rooms;
     let (sound, packets) = graph.source("sound", budget::JITTER_WAIT);
     let pcm = graph.stage("opus", &packets, budget::INTO_OPUS, Some(Mark::Decoded), opus);
-    draw_hearing(graph, &pcm, hearing, &audience);
+    let words = draw_hearing(graph, &pcm, hearing, &audience);
 
     let (sight, packets) = graph.source("sight", budget::JITTER_WAIT);
     let pictures = graph.engine(
@@ -113,10 +143,55 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     if let Some(reading) = reading {
         draw_reading(graph, &pictures, reading, audience.clone());
     }
+    let questions = answering.map(|answering| draw_answering(graph, &pictures, &words, answering, audience.clone()));
     if let Some(view) = view {
         draw_view(graph, &pictures, view, audience);
     }
-    Doors { sound, sight }
+    Doors {
+        sound,
+        sight,
+        questions,
+    }
+}
+
+/// From questions, and what they are about, to answers.
+fn draw_answering(
+    graph: &mut Graph,
+    pictures: &Outlet<Decoded>,
+    words: &Outlet<Words>,
+    answering: Answering,
+    audience: Arc<dyn Audience>,
+) -> Source<Query> {
+    let Answering {
+        aloud,
+        memory,
+        answer,
+        clerk,
+        allowed,
+    } = answering;
+    let (questions, asked) = graph.source("questions", Span::ZERO);
+    let shown = graph.stage("show", pictures, budget::INTO_MEMORY, None, Shown);
+    let said = aloud.map(|aloud| graph.stage("aloud", words, budget::INTO_MEMORY, None, aloud));
+    let queries: Vec<&Outlet<Query>> = [Some(&asked), Some(&shown), said.as_ref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let put = graph.join("memory", &queries, budget::INTO_MEMORY, None, memory);
+    // A question that waited as long as it might have been answered needs no engine any more.
+    let turns = graph.engine(
+        "answer",
+        Lane::Think,
+        &put,
+        Keep::Recent(allowed),
+        Some(Mark::Answered),
+        answer,
+    );
+    // Drawn after the engine, so that the clerk is handed a question first.
+    let kept = graph.join("clerk", &[&turns, &put], budget::INTO_MEMORY, None, clerk);
+    let told = graph.sink("answers", &kept, budget::INTO_EVENTS, AnswerSink { audience, allowed });
+    graph.promise(told, budget::ANSWER, Span::ZERO);
+    graph.promise(told, budget::whole_answer(allowed), Span::ZERO);
+    questions
 }
 
 /// From decoded pictures to what they say.
@@ -185,7 +260,7 @@ pub fn draw_microphone(
 }
 
 /// From 16 kHz sound to turns and words.
-fn draw_hearing(graph: &mut Graph, pcm: &Outlet<Pcm>, hearing: Hearing, audience: &Arc<dyn Audience>) {
+fn draw_hearing(graph: &mut Graph, pcm: &Outlet<Pcm>, hearing: Hearing, audience: &Arc<dyn Audience>) -> Outlet<Words> {
     let Hearing {
         vad,
         recognise,
@@ -209,6 +284,7 @@ fn draw_hearing(graph: &mut Graph, pcm: &Outlet<Pcm>, hearing: Hearing, audience
     graph.promise(said, budget::WORDS_PARTIAL, Span::ZERO);
     graph.promise(said, budget::WORDS_FINAL, ending);
     graph.promise(turn, budget::TURN, pause);
+    words
 }
 
 struct TurnSink(Arc<dyn Audience>);
@@ -255,6 +331,23 @@ impl Sink<media::Reading> for ReadingSink {
     }
     fn take(&mut self, now: Moment, signal: Signal<media::Reading>) {
         self.0.reading(now, signal);
+    }
+}
+
+struct AnswerSink {
+    audience: Arc<dyn Audience>,
+    allowed: Span,
+}
+impl Sink<Turn> for AnswerSink {
+    fn budget(&self, turn: &Turn) -> Option<Budget> {
+        match turn {
+            Turn::First { .. } => Some(budget::ANSWER),
+            Turn::Answer { .. } => Some(budget::whole_answer(self.allowed)),
+            Turn::Ask { .. } | Turn::Cancel { .. } | Turn::More { .. } | Turn::None { .. } => None,
+        }
+    }
+    fn take(&mut self, now: Moment, signal: Signal<Turn>) {
+        self.audience.answer(now, signal);
     }
 }
 

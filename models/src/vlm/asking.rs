@@ -1,228 +1,273 @@
-//! A stage of any engine that answers: pictures and questions in, pieces of answers and answers out.
+//! A stage of any engine that answers: questions in, pieces of answers and answers out, each in time or not at all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use hearsight_core::media::{Flow, Picture, Planes};
-use hearsight_core::stage::{Engine, Fault, Lost, Outbox, Signal, Wake, Why};
-use hearsight_core::stamped::Stamped;
+use hearsight_core::media::{Picture, Planes};
+use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Wake};
+use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{Moment, Span};
 
+use super::allowance::Allowance;
+use super::turn::{Turn, Unanswered, View, none};
 use super::{Answer, Answerer, Ask, Effort, Ended, Refused, Step};
 
-/// What comes in.
-#[derive(Clone, Debug)]
-pub enum Query {
-    /// What the camera shows now: what later questions are about.
-    Picture(Picture<Planes>),
-    /// A question, born when its last word was said or its key was pressed.
-    Question {
-        /// The asker's number for it, which its answer carries.
-        id: u32,
-        /// The question.
-        text: Arc<str>,
-        /// What may be spent on it.
-        effort: Effort,
-    },
+/// What an engine remembers from one question to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turns {
+    /// Nothing: each question comes with all it is about. What small models are made for.
+    Alone,
+    /// What was said before.
+    Conversation,
 }
 
-impl Flow for Query {}
-
-/// What goes out. The envelope is the question's.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// What follows of an answer, in whole words.
-    Text {
-        /// Which question's.
-        id: u32,
-        /// Pieces joined are the answer's text.
-        text: Arc<str>,
-    },
-    /// The answer is complete.
-    Answer {
-        /// Which question's.
-        id: u32,
-        /// All of it.
-        answer: Box<Answer>,
-    },
-    /// There will be no answer, or no more of it.
-    None {
-        /// To which question.
-        id: u32,
-        /// In words, for the asker.
-        why: Arc<str>,
-    },
+/// How questions are answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Config {
+    /// Nothing is said so long after a question's birth, but for one slice.
+    pub allowed: Span,
+    /// Tokens of an answer, at most.
+    pub tokens: u32,
+    /// Questions that may wait for the one under way.
+    pub waiting: usize,
+    /// What is remembered between them.
+    pub turns: Turns,
 }
 
-impl Flow for Reply {}
-
-/// Answers questions about the latest pictures. A new question ends the one under way.
+/// Answers questions one after the other.
 pub struct Asking<A> {
     answerer: A,
-    allowed: Span,
-    /// How many pictures a question is asked with.
-    most: usize,
-    pictures: VecDeque<Stamped<Picture<Planes>>>,
-    /// Of the pictures, the ones that no question was asked with yet.
-    fresh: usize,
-    under_way: Option<Stamped<u32>>,
+    config: Config,
+    /// What the asker may spend, for himself and together with others.
+    purses: Vec<Arc<Allowance>>,
+    waiting: VecDeque<Stamped<Waiting>>,
+    under_way: Option<Stamped<UnderWay>>,
+    /// The pictures of the last question that was answered: in a conversation they are not shown again.
+    shown: Vec<Stamped<Picture<Planes>>>,
+    /// The engine will not work again.
+    dead: bool,
+}
+
+struct Waiting {
+    id: u64,
+    question: Arc<str>,
+    views: Vec<View>,
+    text: f32,
+}
+
+struct UnderWay {
+    id: u64,
+    still: Vec<Moment>,
+    said: bool,
 }
 
 impl<A: Answerer> Asking<A> {
-    /// Answers within `allowed` of a question's birth, with the latest `pictures` pictures.
-    pub fn new(answerer: A, allowed: Span, pictures: usize) -> Asking<A> {
+    /// Answers with `answerer` what every one of `purses` allows.
+    pub fn new(answerer: A, config: Config, purses: Vec<Arc<Allowance>>) -> Asking<A> {
         Asking {
             answerer,
-            allowed,
-            most: pictures.max(1),
-            pictures: VecDeque::new(),
-            fresh: 0,
+            config,
+            purses,
+            waiting: VecDeque::new(),
             under_way: None,
+            shown: Vec::new(),
+            dead: false,
         }
     }
 
-    fn take(&mut self, now: Moment, unit: Stamped<Query>, out: &mut Outbox<Reply>) {
+    fn take(&mut self, unit: Stamped<Turn>, out: &mut Outbox<Turn>) {
         let Stamped { at, born, trail, item } = unit;
         match item {
-            Query::Picture(item) => {
-                if self.pictures.len() >= self.most {
-                    self.pictures.pop_front();
-                }
-                self.pictures.push_back(Stamped { at, born, trail, item });
-                self.fresh = (self.fresh + 1).min(self.most);
-            }
-            Query::Question { id, text, effort } => {
-                self.replace(out);
-                let ask = Ask {
-                    question: text,
-                    // What was asked about before is in the conversation already.
-                    pictures: self
-                        .pictures
-                        .iter()
-                        .skip(self.pictures.len() - self.fresh)
-                        .cloned()
-                        .collect(),
-                    deadline: born + self.allowed,
-                    effort,
+            Turn::Ask {
+                id,
+                question,
+                views,
+                text,
+            } => {
+                let item = Waiting {
+                    id,
+                    question,
+                    views,
+                    text,
                 };
-                let item = id;
-                self.ask(now, ask, Stamped { at, born, trail, item }, out);
+                let unit = Stamped { at, born, trail, item };
+                if self.waiting.len() < self.config.waiting {
+                    self.waiting.push_back(unit);
+                } else {
+                    none(
+                        &unit.with(id),
+                        Unanswered::Crowded,
+                        "too many questions wait already",
+                        out,
+                    );
+                }
             }
+            Turn::Cancel { id } => self.leave(|known| known == id, out),
+            // What this puts out.
+            Turn::First { .. } | Turn::More { .. } | Turn::Answer { .. } | Turn::None { .. } => {}
         }
     }
 
-    fn ask(&mut self, now: Moment, ask: Ask, question: Stamped<u32>, out: &mut Outbox<Reply>) {
-        match self.answerer.ask(now, ask) {
-            Ok(()) => {
-                self.fresh = 0;
-                self.under_way = Some(question);
-            }
-            Err(refused) => {
-                none(&question, &refused.to_string(), out);
-                out.lose(
-                    if refused == Refused::Late {
-                        Lost::TooLate
-                    } else {
-                        Lost::Refused
-                    },
-                    1,
-                );
-            }
-        }
-    }
-
-    /// Ends the question under way, if there is one, for a newer one.
-    fn replace(&mut self, out: &mut Outbox<Reply>) {
-        if let Some(question) = self.under_way.take() {
+    /// Ends the questions whose number is `meant`.
+    fn leave(&mut self, meant: impl Fn(u64) -> bool, out: &mut Outbox<Turn>) {
+        if let Some(question) = self.under_way.take_if(|question| meant(question.item.id)) {
             self.answerer.cancel();
-            self.again();
-            none(&question, "a newer question took its place", out);
-            out.lose(Lost::Replaced, 1);
+            cancelled(&question.with(question.item.id), out);
+        }
+        self.waiting.retain(|question| {
+            if meant(question.item.id) {
+                cancelled(&question.with(question.item.id), out);
+            }
+            !meant(question.item.id)
+        });
+    }
+
+    /// Takes up the next question.
+    fn begin(&mut self, now: Moment, out: &mut Outbox<Turn>) {
+        while self.under_way.is_none()
+            && let Some(question) = self.waiting.pop_front()
+        {
+            let mut trail = question.trail;
+            trail.stamp(Mark::Asked, now);
+            let question = Stamped { trail, ..question };
+            let number = question.with(question.item.id);
+            if let Err((why, words)) = self.ask(now, question) {
+                none(&number, why, &words, out);
+            }
         }
     }
 
-    fn cancel(&mut self) {
-        self.answerer.cancel();
-        self.under_way = None;
-        self.again();
-    }
-
-    /// The conversation knows nothing of a question that was not answered, nor of its pictures.
-    fn again(&mut self) {
-        self.fresh = self.pictures.len();
-    }
-
-    fn advance(&mut self, now: Moment, out: &mut Outbox<Reply>) -> Result<Wake, Fault> {
-        let Some(question) = &self.under_way else {
-            return Ok(Wake::OnSignal);
+    fn ask(&mut self, now: Moment, question: Stamped<Waiting>) -> Result<(), (Unanswered, String)> {
+        let Waiting { views, text, .. } = &question.item;
+        if self.dead {
+            return Err((Unanswered::Failed, "the engine has stopped; connect again".into()));
+        }
+        if views.is_empty() {
+            let words = "there is no picture to answer from yet; switch a camera on, or wait for its first picture";
+            return Err((Unanswered::NoPicture, words.into()));
+        }
+        if let Some(wait) = self.purses.iter().find_map(|purse| purse.ask(now).err()) {
+            return Err((Unanswered::Allowance, Refused::Allowance { wait }.to_string()));
+        }
+        let pictures: Vec<_> = views.iter().map(|view| view.picture.clone()).collect();
+        let known = match self.config.turns {
+            Turns::Alone => {
+                self.answerer.forget();
+                false
+            }
+            Turns::Conversation => same(&pictures, &self.shown),
         };
-        let id = question.item;
+        let ask = Ask {
+            question: question.item.question.clone(),
+            pictures: if known { Vec::new() } else { pictures.clone() },
+            deadline: question.born + self.config.allowed,
+            effort: Effort {
+                tokens: self.config.tokens,
+                text: *text,
+            },
+        };
+        self.answerer
+            .ask(now, ask)
+            .map_err(|refused| (Unanswered::from(&refused), refused.to_string()))?;
+        // As if the answer became as long as it may: one that is cut off has been paid for.
+        self.purses.iter().for_each(|purse| purse.take(self.config.tokens));
+        self.shown = pictures;
+        let still = views.iter().map(|view| view.still).collect();
+        self.under_way = Some(question.with(UnderWay {
+            id: question.item.id,
+            still,
+            said: false,
+        }));
+        Ok(())
+    }
+
+    fn advance(&mut self, now: Moment, out: &mut Outbox<Turn>) -> Wake {
+        let Some(mut question) = self.under_way.take() else {
+            return Wake::OnSignal;
+        };
+        let UnderWay { id, ref mut said, .. } = question.item;
         let step = self.answerer.step(now);
         out.spend(self.answerer.spent());
         match step {
             Ok(Step::On { text, again }) => {
                 if let Some(text) = text {
-                    out.put(reply(question, Reply::Text { id, text }));
+                    let piece = match std::mem::replace(said, true) {
+                        false => Turn::First { id, text },
+                        true => Turn::More { id, text },
+                    };
+                    out.put(question.with(piece));
                 }
-                Ok(Wake::At(again))
+                self.under_way = Some(question);
+                return Wake::At(again);
             }
-            Ok(Step::Over(answer)) => {
-                let nothing = answer.ended == Ended::Late && answer.text.is_empty();
-                out.put(reply(question, Reply::Answer { id, answer }));
-                self.under_way = None;
-                if nothing {
-                    out.lose(Lost::TooLate, 1);
-                    self.again();
-                }
-                Ok(Wake::OnSignal)
-            }
-            Ok(Step::Idle) => {
-                self.under_way = None;
-                Ok(Wake::OnSignal)
-            }
-            Err(fault) => {
-                none(question, "the engine failed; ask again", out);
-                self.under_way = None;
-                self.again();
-                Err(fault)
+            Ok(Step::Over(answer)) => self.over(&question, answer, out),
+            Ok(Step::Idle) => self.failed(&question, "the engine gave up", out),
+            Err(Fault::Reset(why)) => self.failed(&question, &why, out),
+            Err(Fault::Dead(why)) => {
+                self.dead = true;
+                self.failed(&question, &why, out);
             }
         }
+        // The next question is taken up with the next step.
+        Wake::At(now)
+    }
+
+    fn over(&mut self, question: &Stamped<UnderWay>, answer: Box<Answer>, out: &mut Outbox<Turn>) {
+        let id = question.item.id;
+        self.purses
+            .iter()
+            .for_each(|purse| purse.take(answer.spent.prompt_tokens));
+        if answer.text.is_empty() && answer.ended == Ended::Late {
+            self.shown.clear();
+            let words = "there was no time for an answer by its deadline";
+            return none(&question.with(id), Unanswered::Late, words, out);
+        }
+        let still = question.item.still.clone();
+        out.put(question.with(Turn::Answer { id, answer, still }));
+    }
+
+    fn failed(&mut self, question: &Stamped<UnderWay>, why: &str, out: &mut Outbox<Turn>) {
+        self.shown.clear();
+        none(&question.with(question.item.id), Unanswered::Failed, why, out);
     }
 }
 
-fn reply(question: &Stamped<u32>, item: Reply) -> Stamped<Reply> {
-    let Stamped { at, born, trail, .. } = *question;
-    Stamped { at, born, trail, item }
+/// Whether both are the same pictures, in memory.
+fn same(some: &[Stamped<Picture<Planes>>], others: &[Stamped<Picture<Planes>>]) -> bool {
+    some.len() == others.len()
+        && some
+            .iter()
+            .zip(others)
+            .all(|(one, other)| Arc::ptr_eq(&one.item.pixels.y.bytes, &other.item.pixels.y.bytes))
 }
 
-fn none(question: &Stamped<u32>, why: &str, out: &mut Outbox<Reply>) {
-    let (id, why) = (question.item, why.into());
-    out.put(reply(question, Reply::None { id, why }));
+fn cancelled(question: &Stamped<u64>, out: &mut Outbox<Turn>) {
+    none(question, Unanswered::Cancelled, "the question was taken back", out);
 }
 
 impl<A: Answerer> Engine for Asking<A> {
-    type In = Query;
-    type Out = Reply;
+    type In = Turn;
+    type Out = Turn;
 
-    fn run(&mut self, now: Moment, signal: Signal<Query>, out: &mut Outbox<Reply>) -> Result<Wake, Fault> {
+    fn run(&mut self, now: Moment, signal: Signal<Turn>, out: &mut Outbox<Turn>) -> Result<Wake, Fault> {
         match signal {
-            Signal::Item(unit) => self.take(now, unit, out),
+            Signal::Item(unit) => self.take(unit, out),
             Signal::Gap(gap) => out.pass(gap),
             Signal::Timer => {}
-            Signal::Flush(why) => {
-                self.cancel();
-                if why == Why::Seek {
-                    self.pictures.clear();
-                    self.fresh = 0;
-                }
+            Signal::Flush(_) => {
+                self.answerer.cancel();
+                self.shown.clear();
+                self.under_way = None;
+                self.waiting.clear();
             }
             Signal::End => {
-                self.cancel();
+                self.answerer.cancel();
                 out.end();
                 return Ok(Wake::OnSignal);
             }
         }
-        self.advance(now, out)
+        self.begin(now, out);
+        Ok(self.advance(now, out))
     }
 
     fn slice(&self) -> Span {

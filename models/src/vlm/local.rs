@@ -7,6 +7,7 @@
 mod answering;
 mod choice;
 mod costs;
+mod encodings;
 mod folder;
 mod gaze;
 mod graphs;
@@ -65,6 +66,8 @@ pub struct Limits {
     pub tokens: usize,
     /// Bytes of one conversation's cache.
     pub bytes: usize,
+    /// Bytes of what was made of one conversation's pictures, so that those asked about again are not seen again.
+    pub encodings: usize,
     /// Tokens of one answer, whatever the question allows.
     pub answer: u32,
     /// Bytes of one question.
@@ -85,6 +88,8 @@ impl Default for Limits {
             // SmolVLM-256M holds 45 KB for each token: 92 MB.
             tokens: 2048,
             bytes: 128 << 20,
+            // Of SmolVLM-256M, six pictures in all detail.
+            encodings: 16 << 20,
             answer: 512,
             question: 2000,
             pictures: 8,

@@ -157,12 +157,46 @@ impl Graph {
         self.engine(name, Lane::Quick, from, keep, mark, Quick(stage))
     }
 
+    /// As [`Graph::stage`], for units of several outlets in the order in which they come. Promises count along the first.
+    pub fn join<S>(
+        &mut self,
+        name: &'static str,
+        from: &[&Outlet<S::In>],
+        keep: Keep,
+        mark: Option<Mark>,
+        stage: S,
+    ) -> Outlet<S::Out>
+    where
+        S: Stage + 'static,
+        S::In: Flow,
+        S::Out: Flow + Clone,
+    {
+        self.node_of(name, Lane::Quick, from, keep, mark, Quick(stage))
+    }
+
     /// Slow work on an engine thread of `lane`. `mark` is stamped on what it puts out.
     pub fn engine<E>(
         &mut self,
         name: &'static str,
         lane: Lane,
         from: &Outlet<E::In>,
+        keep: Keep,
+        mark: Option<Mark>,
+        engine: E,
+    ) -> Outlet<E::Out>
+    where
+        E: Engine + 'static,
+        E::In: Flow,
+        E::Out: Flow + Clone,
+    {
+        self.node_of(name, lane, &[from], keep, mark, engine)
+    }
+
+    fn node_of<E>(
+        &mut self,
+        name: &'static str,
+        lane: Lane,
+        from: &[&Outlet<E::In>],
         keep: Keep,
         mark: Option<Mark>,
         engine: E,
@@ -184,13 +218,18 @@ impl Graph {
         };
         let node: Box<dyn Job> = Box::new(Node::new(work, engine, link.clone(), fan.clone()));
         let mut slot = Slot::new(name, lane, delay);
-        slot.from = Some(from.from);
+        slot.from = from.first().map(|outlet| outlet.from);
         slot.wait = keep.longest_wait(slice);
         slot.slice = slice;
         slot.node = Some(Mutex::new(node));
         let id = self.add(slot);
-        self.slots[from.from.0].feeds.push(id);
-        from.fan.join(link);
+        for (earlier, outlet) in from.iter().enumerate() {
+            if earlier > 0 {
+                link.add_writer();
+            }
+            self.slots[outlet.from.0].feeds.push(id);
+            outlet.fan.join(link.clone());
+        }
         Outlet { from: id, fan }
     }
 

@@ -81,10 +81,12 @@ struct Queue<T> {
     deepest: usize,
     /// Something that later units refer to is gone: drop until an entry point.
     broken: bool,
+    /// Writers that have not ended.
+    writers: usize,
     ended: bool,
 }
 
-/// A bounded queue between one writer and one reader.
+/// A bounded queue between its writers, of which there is mostly one, and one reader.
 pub struct Link<T> {
     into: &'static str,
     keep: Keep,
@@ -104,6 +106,7 @@ impl<T: Flow> Link<T> {
             items: 0,
             deepest: 0,
             broken: false,
+            writers: 1,
             ended: false,
         };
         Link {
@@ -112,6 +115,11 @@ impl<T: Flow> Link<T> {
             meter,
             queue: Mutex::new(queue),
         }
+    }
+
+    /// One more writes to it: it ends when all of them have.
+    pub fn add_writer(&self) {
+        self.lock().writers += 1;
     }
 
     /// Adds a signal under the session's present `epoch`. Never waits; may lose what the link does not keep.
@@ -138,7 +146,13 @@ impl<T: Flow> Link<T> {
                     return;
                 }
             }
-            Signal::End => queue.ended = true,
+            Signal::End => {
+                queue.writers = queue.writers.saturating_sub(1);
+                if queue.writers > 0 {
+                    return;
+                }
+                queue.ended = true;
+            }
             // Flushing travels by epoch, timers by the host: neither is queued.
             Signal::Timer | Signal::Flush(_) => return,
         }
@@ -368,6 +382,19 @@ mod tests {
         let (units, lost) = drain(&link, Moment::from_millis(200));
         assert_eq!(units, [15, 16, 17, 18, 19]);
         assert_eq!(lost, 15);
+    }
+
+    #[test]
+    fn what_several_write_ends_when_the_last_of_them_has() {
+        let link = Link::new("reader", Keep::Every(8), Meter::default());
+        link.add_writer();
+        link.push(Moment::ZERO, 0, Signal::End);
+        link.push(Moment::ZERO, 0, unit(1, true));
+        assert!(matches!(link.pop(Moment::ZERO, 0), Some(Signal::Item(_))));
+        link.push(Moment::ZERO, 0, Signal::End);
+        link.push(Moment::ZERO, 0, unit(2, true));
+        assert_eq!(link.pop(Moment::ZERO, 0), Some(Signal::End));
+        assert_eq!(link.pop(Moment::ZERO, 0), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::stage::{Engine, Fault, Lost, Outbox, Signal, Stage, Wake};
 use crate::stamped::Mark;
 use crate::time::{Moment, Span};
 
-/// The readers of one outlet: a list that only grows, so that a push takes no lock.
+/// The readers of one outlet: a list that only grows, so that a push takes no lock. Whoever joined last is handed a signal first.
 pub(crate) struct Fan<T> {
     link: OnceLock<Arc<Link<T>>>,
     others: OnceLock<Box<Fan<T>>>,
@@ -89,6 +89,8 @@ pub(crate) struct Node<E: Engine> {
     /// The last epoch that the engine was told of.
     epoch: u32,
     ended: bool,
+    /// Its readers know: they count the ends of those who write to them.
+    told_end: bool,
 }
 
 impl<E: Engine> Node<E>
@@ -107,6 +109,7 @@ where
             timer: None,
             epoch,
             ended: false,
+            told_end: false,
         }
     }
 
@@ -233,6 +236,7 @@ where
                     }
                 }
                 Signal::Gap(gap) if gap.stage.is_empty() => gap.stage = name,
+                Signal::End if std::mem::replace(&mut self.told_end, true) => continue,
                 _ => {}
             }
             self.fan.push(now, self.epoch, signal);

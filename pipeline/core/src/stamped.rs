@@ -19,6 +19,10 @@ pub enum Mark {
     Recognised,
     /// The reader made text of it. Ends reading.
     Read,
+    /// An engine took the question up. Ends waiting.
+    Asked,
+    /// The engine found the first words of its answer. Ends answering.
+    Answered,
     /// Its moment on the screen came: shown as it is, or made into the one for that moment. Ends smoothing.
     Smoothed,
     /// It was coded anew for those who watch. Ends encoding.
@@ -29,7 +33,7 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order of the path.
-    pub const ALL: [Mark; 10] = [
+    pub const ALL: [Mark; 12] = [
         Mark::Captured,
         Mark::Arrived,
         Mark::Released,
@@ -37,6 +41,8 @@ impl Mark {
         Mark::Voiced,
         Mark::Recognised,
         Mark::Read,
+        Mark::Asked,
+        Mark::Answered,
         Mark::Smoothed,
         Mark::Encoded,
         Mark::Sent,
@@ -52,6 +58,8 @@ impl Mark {
             Mark::Voiced => "vad",
             Mark::Recognised => "recognise",
             Mark::Read => "read",
+            Mark::Asked => "wait",
+            Mark::Answered => "answer",
             Mark::Smoothed => "smooth",
             Mark::Encoded => "encode",
             Mark::Sent => "send",

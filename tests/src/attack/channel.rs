@@ -51,7 +51,7 @@ pub(super) async fn flood(victim: Victim, mut random: fastrand::Rng, toll: Toll)
 }
 
 fn message(random: &mut fastrand::Rng, good: &[Vec<u8>], bursts: u32) -> String {
-    match random.u8(0..8) {
+    match random.u8(0..10) {
         0..3 => format!(r#"{{"type":"clock","t0_us":{}}}"#, random.i64(..)),
         3 => r#"{"type":"flush","why":"seek"}"#.to_owned(),
         4 => format!(
@@ -64,8 +64,14 @@ fn message(random: &mut fastrand::Rng, good: &[Vec<u8>], bursts: u32) -> String 
             random.u8(..),
             random.i64(..)
         ),
+        6 => format!(
+            r#"{{"type":"ask","id":{},"text":"{}"}}"#,
+            random.u8(..),
+            "why? ".repeat(random.usize(0..700))
+        ),
+        7 => format!(r#"{{"type":"ask.cancel","id":{}}}"#, random.u8(..)),
         _ if bursts < 400 => r#"{"type":"of.tomorrow"}"#.to_owned(),
-        6 => "[".repeat(random.usize(1..20_000)),
+        8 => "[".repeat(random.usize(1..20_000)),
         _ => String::from_utf8_lossy(&mutate::any(random, good)).into_owned(),
     }
 }

@@ -20,7 +20,10 @@ use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::ocr::Chooser;
 use hearsight_models::scripted::{self, Schedule, Spoken};
 use hearsight_models::vad;
+use hearsight_models::vlm::turn::Turn;
 use hearsight_shaders::interpolate::Rung;
+
+use super::asking::{ALLOWED, Quiz, answering, put};
 
 /// What a caller does and how they are connected.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub(super) struct Caller {
     pub talk: Vec<Spoken>,
     /// Who watches, if anybody.
     pub watched: Option<Watching>,
+    /// What is asked about the picture, if anybody answers.
+    pub asked: Option<Quiz>,
 }
 
 /// What a view costs that is watched.
@@ -53,6 +58,8 @@ pub(super) struct Outcome {
     pub readings: Vec<usize>,
     pub gaps: Vec<Gap>,
     pub requests: Vec<Request>,
+    /// What was said to questions, and how old these were then.
+    pub turns: Vec<(Span, Stamped<Turn>)>,
     /// What the client was told last of the view.
     pub counts: Option<Counts>,
 }
@@ -111,6 +118,12 @@ pub(super) fn worst_case(outlet: &str) -> Span {
             make: Span::ZERO,
             encode: Span::ZERO,
         }),
+        asked: Some(Quiz {
+            at: vec![],
+            tile: Span::from_millis(100),
+            token: Span::from_millis(30),
+            allowed: ALLOWED,
+        }),
     };
     wiring::draw(
         &mut graph,
@@ -137,6 +150,9 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests, Opti
     let session = sim.adopt(graph);
     let (sound, sight) = (Arc::new(doors.sound), Arc::new(doors.sight));
     let mut last = Moment::ZERO;
+    if let (Some(questions), Some(asked)) = (doors.questions, &caller.asked) {
+        last = put(sim, session, questions, asked);
+    }
     for (source, sent) in [(&sound, sound_units()), (&sight, sight_units(caller.fps))] {
         for (when, mut unit) in carry(caller.network, &mut random, JITTER_WAIT, sent) {
             // As for a foreign client: age counts from arrival, because the bound is the server's.
@@ -203,6 +219,7 @@ fn rooms(seed: u64, caller: &Caller, screen: &Screen) -> Rooms {
                 scripted::cost(seed ^ 5, Span::from_millis(20), 0.0),
             )),
         }),
+        answering: caller.asked.as_ref().map(answering),
         view: caller.watched.map(|costs| viewing(seed, costs, screen)),
     }
 }
@@ -409,6 +426,11 @@ impl Audience for Ears {
     fn picture(&self, _: Moment, signal: Signal<PictureStats>) {
         if let Signal::Gap(gap) = signal {
             self.0.lock().unwrap().gaps.push(gap);
+        }
+    }
+    fn answer(&self, now: Moment, signal: Signal<Turn>) {
+        if let Signal::Item(unit) = signal {
+            self.0.lock().unwrap().turns.push((unit.age(now), unit));
         }
     }
     fn viewed(&self, _: Moment, signal: Signal<Counts>) {

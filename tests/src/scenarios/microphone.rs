@@ -106,6 +106,7 @@ impl Audience for Ears {
             _ => {}
         }
     }
+    fn answer(&self, _: Moment, _: Signal<hearsight_models::vlm::turn::Turn>) {}
     fn viewed(&self, _: Moment, _: Signal<Counts>) {}
     fn picture(&self, _: Moment, _: Signal<PictureStats>) {}
     fn reading(&self, _: Moment, _: Signal<Reading>) {}

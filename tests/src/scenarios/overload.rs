@@ -17,6 +17,7 @@ fn crowd(seed: u64, count: usize, picture_cost: Span) -> Vec<Caller> {
             fps: 30,
             talk: talk(&mut random),
             watched: None,
+            asked: None,
         })
         .collect()
 }

@@ -48,6 +48,7 @@ fn caller(random: &mut fastrand::Rng) -> Caller {
             make: Span::from_millis(random.i64(1..10)),
             encode: Span::from_millis(random.i64(1..5)),
         }),
+        asked: None,
     }
 }
 
@@ -118,6 +119,7 @@ fn on_a_sound_network_every_word_arrives_and_every_final_in_time() {
             fps: 30,
             talk: talk(&mut random),
             watched: None,
+            asked: None,
         };
         let said: Vec<_> = caller.talk.iter().map(|word| word.text.to_string()).collect();
         let (_, outcomes) = run(seed, 2, &[caller]);

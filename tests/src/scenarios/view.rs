@@ -16,6 +16,7 @@ fn watched(seed: u64, network: Network, make: Span, encode: Span) -> Caller {
         fps: 30,
         talk: talk(&mut fastrand::Rng::with_seed(seed)),
         watched: Some(Watching { make, encode }),
+        asked: None,
     }
 }
 

@@ -45,7 +45,7 @@ export class Conversation {
         this.settle(message.of);
         return;
       default:
-        if ("id" in message) this.book.received(message.id, now_us);
+        if ("id" in message && message.id !== null) this.book.received(message.id, now_us);
         this.events.message(message);
     }
   }

@@ -26,6 +26,7 @@ export const Hearsight = {
 export { Session, type SessionEvents, type SessionOptions, type State } from "./session.js";
 export { Viewer, type ViewerEvents, type ViewerOptions, type ViewName, type ViewState } from "./viewer.js";
 export type { ViewStats } from "./view_stats.js";
+export type { Asked, Outcome } from "./asking.js";
 export { afterPaint } from "./paint.js";
 export { caption, NO_CAPTIONS, SOUND_STAGES, textOf, type CaptionEvent, type CaptionLine, type Captions } from "./captions.js";
 export { DEFAULT_BACKOFF, type BackoffLimits } from "./backoff.js";
@@ -34,5 +35,5 @@ export { HearsightError, type Reason } from "./errors.js";
 export { median, type Latency } from "./latency.js";
 export { DEFAULT_VIDEO, devices, type MediaChoice, type VideoAim } from "./media.js";
 export type { Stats } from "./stats.js";
-export { parseToClient, parseToServer, type Parsed } from "./wire.js";
+export { parseToClient, parseToServer, SERVERS_OWN, type Parsed } from "./wire.js";
 export type * from "./wire.js";

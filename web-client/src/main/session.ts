@@ -1,5 +1,6 @@
 /** A session as its user sees it: devices, connection, reconnection and events. */
 
+import { Asked, Asking, lost } from "./asking.js";
 import { Backoff, DEFAULT_BACKOFF, waited, type BackoffLimits } from "./backoff.js";
 import { now_us, type ClockEstimate } from "./clock.js";
 import { Conversation } from "./conversation.js";
@@ -12,6 +13,7 @@ import { Peer } from "./peer.js";
 import { statsFromReport, type Counters, type Stats } from "./stats.js";
 import { iceServers, type Endpoint } from "./whip.js";
 import type {
+  AnswerEvent,
   ErrorMessage,
   FlushedMessage,
   FlushWhy,
@@ -57,6 +59,8 @@ export interface SessionEvents {
   readonly picture: PictureMessage;
   /** What the picture says, at once when it changes and once a second while there is text to see. */
   readonly reading: ReadingMessage;
+  /** Questions about the picture, whoever asked them, their answers piece by piece and whole, and why there is none. */
+  readonly answer: AnswerEvent;
   /** How the pictures of the smooth view came about, once a second while it is watched. */
   readonly view: ViewMessage;
   /** The whole account of an event that `shown` was called for. */
@@ -82,6 +86,8 @@ export class Session extends Emitter<SessionEvents> {
   private life = new AbortController();
   private peer: Peer | null = null;
   private conversation: Conversation | null = null;
+  private asking: Asking | null = null;
+  private asked = 1;
   private media: MediaStream | null = null;
   private counters: Counters | null = null;
   private told: RTCIceServer[] = [];
@@ -156,6 +162,21 @@ export class Session extends Emitter<SessionEvents> {
     if (painted_us !== null && conversation === this.conversation) conversation?.shown(id, painted_us);
   }
 
+  /** Asks what the camera's picture shows. Answers are told as events, too; a question that can't be asked has no answer, and says so. */
+  ask(question: string): Asked {
+    if (this.asking !== null && this.peer !== null) {
+      const asked = this.asking.ask(question);
+      this.asked = asked.ask + 1;
+      return asked;
+    }
+    const asked = new Asked(this.asked, () => undefined);
+    this.asked += 1;
+    const event = { ...lost(asked.ask), question };
+    asked.take(event);
+    this.emit("answer", event);
+    return asked;
+  }
+
   /** Has the server throw away what is queued for this session. */
   flush(why: FlushWhy): void {
     this.peer?.send(JSON.stringify({ type: "flush", why }));
@@ -174,9 +195,11 @@ export class Session extends Emitter<SessionEvents> {
     const signal = this.life.signal;
     if (this.media === null || signal.aborted) return;
     let peer: Peer | null = null;
+    const asking = new Asking((message) => peer?.send(JSON.stringify(message)), this.asked);
     const conversation = new Conversation({
       send: (message) => peer?.send(JSON.stringify(message)),
       message: (message) => {
+        if ("ask" in message) asking.take(message);
         this.tell(message);
       },
       latency: (latency) => {
@@ -184,6 +207,7 @@ export class Session extends Emitter<SessionEvents> {
       },
     });
     this.conversation = conversation;
+    this.asking = asking;
     const events = {
       message: (text: unknown) => {
         conversation.receive(text, now_us());
@@ -194,6 +218,7 @@ export class Session extends Emitter<SessionEvents> {
       lost: (error: HearsightError) => {
         this.stopTimers();
         this.peer = null;
+        this.giveUpQuestions();
         void this.reconnect(error);
       },
     };
@@ -251,6 +276,12 @@ export class Session extends Emitter<SessionEvents> {
         break;
       case "reading":
         this.emit("reading", message);
+        break;
+      case "question":
+      case "answer.text":
+      case "answer":
+      case "answer.none":
+        this.emit("answer", message);
         break;
       case "view":
         this.emit("view", message);
@@ -324,8 +355,14 @@ export class Session extends Emitter<SessionEvents> {
     this.become({ name: "failed", error });
   }
 
+  private giveUpQuestions(): void {
+    for (const event of this.asking?.lost() ?? []) this.emit("answer", event);
+    this.asking = null;
+  }
+
   private release(): void {
     this.life.abort();
+    this.giveUpQuestions();
     this.stopTimers();
     removeEventListener("pagehide", this.leaving);
     this.peer?.close();

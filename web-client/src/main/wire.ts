@@ -9,6 +9,9 @@ export const CHANNEL = "hearsight";
 /** The longest message that either side accepts, in bytes of UTF-8. */
 export const MAX_MESSAGE = 16 * 1024;
 
+/** Questions with this number or a larger one are the server's own; a client's are smaller. */
+export const SERVERS_OWN = 2 ** 32;
+
 /** One word with its media times. `stability`: chance that later results leave it; `certainty`: chance that it is right. */
 export interface Word {
   readonly text: string;
@@ -17,12 +20,14 @@ export interface Word {
   readonly stability: number;
   readonly certainty: number | null;
 }
-/** First message of a session: which recogniser is at work and what to expect of it. */
+/** First message of a session: which recogniser is at work and who answers questions about the picture, and what to expect of them. */
 export interface SessionMessage {
   readonly type: "session";
   readonly version: number;
   readonly session: string;
   readonly recogniser: { readonly name: string; readonly note: string };
+  /** Null where nobody answers. */
+  readonly answerer: { readonly name: string; readonly note: string } | null;
 }
 /** Speech began or ended, as the server's voice detector hears it. */
 export interface SpeechMessage {
@@ -74,6 +79,63 @@ export interface ReadingMessage {
   /** In reading order. */
   readonly lines: readonly ReadLine[];
 }
+/** A question about the picture was taken. Numbers from {@link SERVERS_OWN} on are the server's: it was said, or came over HTTP. */
+export interface QuestionMessage {
+  readonly type: "question";
+  readonly ask: number;
+  readonly by: "channel" | "voice" | "http";
+  readonly text: string;
+}
+/** More of an answer; `id` numbers its first piece, which has a latency. */
+export interface AnswerTextMessage {
+  readonly type: "answer.text";
+  readonly id: number | null;
+  readonly ask: number;
+  readonly text: string;
+}
+/** A place that an answer rests on, in which of its `pictures`; corners as shares of width and height. */
+export interface Evidence {
+  readonly picture: number;
+  readonly region: readonly (readonly [x: number, y: number])[];
+  /** Its share of all the looking. */
+  readonly share: number;
+}
+/** A picture that was looked at: how old it is at the end of the answer, and how long ago it was last seen to be still so. */
+export interface LookedAt {
+  readonly at_us: number;
+  readonly age_us: number;
+  readonly still_us: number;
+}
+/** A whole answer. */
+export interface AnswerMessage {
+  readonly type: "answer";
+  readonly ask: number;
+  readonly question: string;
+  readonly text: string;
+  /** `late`: its deadline cut it short. `long`: it was as long as it may be. */
+  readonly ended: "said" | "long" | "late";
+  /** The chance that it is right; null where the engine can't tell. */
+  readonly certainty: number | null;
+  readonly engine: string;
+  readonly evidence: readonly Evidence[];
+  readonly pictures: readonly LookedAt[];
+  /** From the question to its first words. */
+  readonly first_us: number | null;
+  /** From the question to its end. */
+  readonly took_us: number;
+}
+/** A question has no answer, or no more of it. */
+export interface UnansweredMessage {
+  readonly type: "answer.none";
+  readonly ask: number;
+  readonly question: string;
+  /** `late`, `crowded`, `no_picture`, `no_engine`, `unfit`, `allowance`, `cancelled`, `failed`, or one of a later version. */
+  readonly why: string;
+  /** What to do. */
+  readonly message: string;
+}
+/** What is told of a question and its answer. */
+export type AnswerEvent = QuestionMessage | AnswerTextMessage | AnswerMessage | UnansweredMessage;
 /** How pictures between others are made, the best first. */
 export type Rung = "full" | "vectors" | "blend" | "hold";
 /**
@@ -142,6 +204,7 @@ export type ToClient =
   | WordsMessage
   | PictureMessage
   | ReadingMessage
+  | AnswerEvent
   | ViewMessage
   | LatencyMessage
   | LostMessage
@@ -154,6 +217,8 @@ export type ToServer =
   | { readonly type: "clock"; readonly t0_us: number }
   | { readonly type: "clock.offset"; readonly offset_us: number; readonly error_us: number }
   | { readonly type: "shown"; readonly id: number; readonly received_us: number; readonly shown_us: number }
+  | { readonly type: "ask"; readonly id: number; readonly text: string }
+  | { readonly type: "ask.cancel"; readonly id: number }
   | { readonly type: "flush"; readonly why: FlushWhy };
 
 /** What became of a text: a message, a type of a later version, or nothing usable. */
@@ -259,10 +324,18 @@ function malformed(detail: string): { ok: false; why: "malformed"; detail: strin
 
 const WHYS = ["seek", "barge_in"] as const;
 const RUNGS = ["full", "vectors", "blend", "hold"] as const;
+const BYS = ["channel", "voice", "http"] as const;
+const ENDS = ["said", "long", "late"] as const;
 const REASONS = ["no-gpu", "overload"] as const;
 
 const number = (f: Fields, name: string): number => f.number(name);
 const integer = (f: Fields, name: string): number => f.integer(name);
+
+const askNumber = (f: Fields): number => {
+  const id = f.count("id");
+  if (id >= SERVERS_OWN) throw new Malformed("id is not a client's number");
+  return id;
+};
 
 const speech =
   (type: SpeechMessage["type"]) =>
@@ -332,13 +405,39 @@ const latency = (f: Fields): ToClient => ({
   sent_us: f.integer("sent_us"),
 });
 
+const question = (f: Fields): ToClient => ({ type: "question", ask: f.count("ask"), by: f.one("by", BYS), text: f.text("text") });
+
+const answer = (f: Fields): ToClient => ({
+  type: "answer",
+  ask: f.count("ask"),
+  question: f.text("question"),
+  text: f.text("text"),
+  ended: f.one("ended", ENDS),
+  certainty: f.maybe("certainty", number),
+  engine: f.text("engine"),
+  evidence: f.list("evidence", (place) => ({ picture: place.count("picture"), region: place.corners("region"), share: place.number("share") })),
+  pictures: f.list("pictures", (p) => ({ at_us: p.integer("at_us"), age_us: p.integer("age_us"), still_us: p.integer("still_us") })),
+  first_us: f.maybe("first_us", integer),
+  took_us: f.integer("took_us"),
+});
+
+const unanswered = (f: Fields): ToClient => ({
+  type: "answer.none",
+  ask: f.count("ask"),
+  question: f.text("question"),
+  why: f.text("why"),
+  message: f.text("message"),
+});
+
+const named = (f: Fields): { name: string; note: string } => ({ name: f.text("name"), note: f.text("note") });
+
 const session = (f: Fields): ToClient => {
-  const recogniser = f.object("recogniser");
   return {
     type: "session",
     version: f.count("version"),
     session: f.text("session"),
-    recogniser: { name: recogniser.text("name"), note: recogniser.text("note") },
+    recogniser: named(f.object("recogniser")),
+    answerer: f.maybe("answerer", (fields, name) => named(fields.object(name))),
   };
 };
 
@@ -358,6 +457,10 @@ const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<str
   ["words.final", words("words.final")],
   ["picture.stats", picture],
   ["reading", reading],
+  ["question", question],
+  ["answer.text", (f) => ({ type: "answer.text", id: f.maybe("id", (fields, name) => fields.count(name)), ask: f.count("ask"), text: f.text("text") })],
+  ["answer", answer],
+  ["answer.none", unanswered],
   ["view", view],
   ["latency", latency],
   ["lost", lost],
@@ -370,5 +473,7 @@ const TO_SERVER: ReadonlyMap<string, (fields: Fields) => ToServer> = new Map<str
   ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us") })],
   ["clock.offset", (f) => ({ type: "clock.offset", offset_us: f.integer("offset_us"), error_us: f.count("error_us") })],
   ["shown", (f) => ({ type: "shown", id: f.count("id"), received_us: f.integer("received_us"), shown_us: f.integer("shown_us") })],
+  ["ask", (f) => ({ type: "ask", id: askNumber(f), text: f.text("text") })],
+  ["ask.cancel", (f) => ({ type: "ask.cancel", id: askNumber(f) })],
   ["flush", (f) => ({ type: "flush", why: f.one("why", WHYS) })],
 ]);

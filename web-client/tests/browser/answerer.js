@@ -22,7 +22,7 @@ window.answer = async (offer) => {
       say({ type: "latency", of: message.id, outlet, born_us: sent_us - 174500, measured: true, segments, sent_us });
     };
     window.words = words;
-    const greet = () => say({ type: "session", version: 1, session: "s", recogniser: { name: "Test recogniser", note: "Says what it is told." } });
+    const greet = () => say({ type: "session", version: 1, session: "s", recogniser: { name: "Test recogniser", note: "Says what it is told." }, answerer: { name: "Test engine", note: "Says what it is told, too." } });
     // Not as soon as it is announced, though its state says open by then: Chromium may lose what is sent before the event.
     channel.addEventListener("open", greet);
   });

@@ -143,6 +143,36 @@ test("a session is heard, shown, measured, taken up again and ended", async () =
   await page.locator(".boxes polygon").waitFor({ state: "detached" });
   assert.equal(await page.locator("#reading-spoken p").count(), 1);
 
+  // A question: its answer grows, is measured, tells what it rests on, and shows it over the picture while it is looked at.
+  await page.locator("#ask-note", { hasText: "Test engine" }).waitFor();
+  await page.locator("#ask-field").fill("What is <b>there</b>?");
+  await page.keyboard.press("Enter");
+  await server.waitForFunction(() => window.heard.some((m) => m.type === "ask"));
+  const { id: ask, text: question } = await server.evaluate(() => window.heard.find((m) => m.type === "ask"));
+  assert.equal(question, "What is <b>there</b>?");
+  const answered = {
+    type: "answer", ask, question, text: "A <i>house</i>.", ended: "said", certainty: 0.75, engine: "e", first_us: 300000, took_us: 800000,
+    evidence: [{ picture: 0, region: corners, share: 0.5 }], pictures: [{ at_us: 0, age_us: 2500000, still_us: 100000 }],
+  };
+  await server.evaluate((ask) => window.event({ type: "answer.text", id: 7, ask, text: "A <i>" }, "answer"), ask);
+  await page.locator('#answers li[data-state="open"] .answer', { hasText: "A <i>" }).waitFor();
+  await server.waitForFunction(() => window.heard.some((m) => m.type === "shown" && m.id === 7));
+  await server.evaluate((answered) => window.say(answered), answered);
+  await page.locator('#answers li[data-state="said"] .answer', { hasText: "A <i>house</i>." }).waitFor();
+  assert.match(await page.locator("#answers .note").innerText(), /75 % sure · looked at a picture 2\.5 s old, unchanged since · took 0\.8 s/);
+  assert.match(await page.locator("#answers-spoken").textContent(), /A <i>house<\/i>\. 75 % sure/);
+  assert.equal(await page.locator(".places polygon").count(), 0);
+  await page.locator("#answers li").focus();
+  assert.equal(await page.locator(".places polygon").count(), 1);
+  await page.locator("#ask-field").focus();
+  assert.equal(await page.locator(".places polygon").count(), 0);
+  await page.keyboard.type("And now?");
+  await page.keyboard.press("Enter");
+  await page.locator("#answers li button").click();
+  await server.waitForFunction((before) => window.heard.some((m) => m.type === "ask.cancel" && m.id === before + 1), ask);
+  await server.evaluate((ask) => window.say({ type: "answer.none", ask, question: "And now?", why: "cancelled", message: "It was taken back." }), ask + 1);
+  await page.locator('#answers li[data-state="none"]', { hasText: "It was taken back." }).waitFor();
+
   await page.locator("#stat-resolution", { hasText: "×" }).waitFor();
   await page.locator("#stat-kbps", { hasText: "bit/s" }).waitFor();
   // A function, not a string: strings are evaluated anew at each poll, which the page's own policy forbids.

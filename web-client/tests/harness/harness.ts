@@ -1,6 +1,7 @@
 /** Drives the page's views with a scripted conversation, so that they can be looked at without a server. Test code only. */
 
 import { caption, NO_CAPTIONS, type CaptionEvent, type Latency, type Word } from "../../src/main/hearsight.js";
+import { AnswersView } from "../../src/main/page/answers_view.js";
 import { CaptionsView } from "../../src/main/page/captions_view.js";
 import { DevicesView } from "../../src/main/page/devices_view.js";
 import { part } from "../../src/main/page/dom.js";
@@ -13,6 +14,7 @@ const waterfall = new WaterfallView();
 const figures = new FiguresView();
 new DevicesView(() => undefined);
 new SmoothView();
+const answersView = new AnswersView(part("preview", HTMLVideoElement));
 let captions = NO_CAPTIONS;
 
 function spoken(text: string, from_us: number, stable: number): Word[] {
@@ -69,6 +71,16 @@ function drive(): void {
   for (const [id, text] of [["view-received-rate", "30 fps · 1280 × 720"], ["view-smooth-rate", "60 fps · 1280 × 720"], ["made-rates", "30 → 60 fps"], ["made-received", "1,432"], ["made-made", "1,398"], ["made-extrapolated", "11"], ["made-held", "23"]] as const) {
     part(id).textContent = text;
   }
+  part("ask-note").textContent = "glance. A small model that needs nothing but this machine: short questions about what is plain to see.";
+  for (const id of ["ask-field", "ask-button"]) part(id).removeAttribute("disabled");
+  answersView.take({
+    type: "answer", ask: 1, question: "What does the sign say?", text: "It says “Platform 7”.", ended: "said", certainty: 0.91, engine: "glance",
+    evidence: [{ picture: 0, region: [[0.1, 0.1], [0.5, 0.1], [0.5, 0.4], [0.1, 0.4]], share: 0.6 }], pictures: [{ at_us: 0, age_us: 4_300_000, still_us: 60_000 }],
+    first_us: 310_000, took_us: 720_000,
+  });
+  answersView.take({ type: "answer.none", ask: 2, question: "Is it raining?", why: "late", message: "There was no time for an answer by its deadline." });
+  answersView.take({ type: "question", ask: 3, by: "voice", text: "how many people are there" });
+  answersView.take({ type: "answer.text", id: 4, ask: 3, text: "There are two" });
   part("state").dataset["state"] = "live";
   part("state").textContent = "Live";
   part("speaking").dataset["speaking"] = "true";

@@ -1,5 +1,6 @@
 //! From settings to a [`Config`]: every value is checked, and an error names the field and the remedy.
 
+mod ask;
 mod checked;
 mod door;
 
@@ -37,8 +38,10 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         .path("demo.talk")?
         .unwrap_or_else(|| assets.deps.join("talk/talk.wav"));
     let listen = door::listen(&checked, variables)?;
+    let models = models(&checked, &listen)?;
     Ok(Config {
-        models: models(&checked, &listen)?,
+        ask: ask::ask(&checked, &assets, &models)?,
+        models,
         listen,
         limits: door::limits(&checked)?,
         access: door::access(&checked)?,
@@ -82,6 +85,7 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
         onnxruntime: within("assets.onnxruntime", "onnxruntime/libonnxruntime.so")?,
         silero: within("assets.silero", "silero/silero_vad_16k_op15.onnx")?,
         ocr: within("assets.ocr", "ocr")?,
+        glance: within("assets.glance", "glance")?,
         pocketsphinx: within("assets.pocketsphinx", "pocketsphinx/model/en-us")?,
         deps,
     })

@@ -44,5 +44,12 @@ pub struct Webhook {
 
 impl Webhook {
     /// Every event that can be posted.
-    pub const EVENTS: [&'static str; 4] = ["session.started", "session.ended", "words.final", "reading"];
+    pub const EVENTS: [&'static str; 6] = [
+        "session.started",
+        "session.ended",
+        "words.final",
+        "reading",
+        "answer",
+        "answer.none",
+    ];
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::settings::DEFAULTS;
 use super::*;
 
+mod ask;
 mod commands;
 mod every_key;
 mod values;

@@ -102,6 +102,8 @@ pub async fn run(config: &Config, captions: Captions) -> Result<(), ListenError>
         version: wire::VERSION,
         session: capture::STAGE.into(),
         recogniser: kit.recogniser(),
+        // A microphone sees nothing.
+        answerer: None,
     });
     // The line ends with the session that speaks through it.
     drop((speaker, audience));

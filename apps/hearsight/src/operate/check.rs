@@ -18,6 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
 
 use crate::app;
+use crate::ask;
 use crate::config::{Config, ConfigError, Report};
 use crate::model_store;
 use crate::serve;
@@ -340,6 +341,12 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
                 });
             }
         }
+    }
+    if let Some(settings) = &config.ask {
+        findings.push(match ask::check(settings, &assets.onnxruntime) {
+            Ok(found) => Finding::good("ask.engine", found),
+            Err(problem) => Finding::bad("ask.engine", problem),
+        });
     }
     if !config.demo.talk.is_file() {
         let found = format!("{} is missing", config.demo.talk.display());

@@ -4,6 +4,7 @@
 //! routes without a socket are [`router`].
 
 mod access;
+mod ask;
 mod certificate;
 mod connections;
 mod events;
@@ -31,11 +32,13 @@ use axum::middleware;
 use axum::routing::get;
 use axum_server::Handle;
 use thiserror::Error;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::config;
 use crate::ingest::{Ingest, MAX_SDP, Peer, Refusal, Reply, SessionId};
 use crate::operate::Operate;
+use crate::session::Said;
 use crate::watch::{Asked, NotShown, Screen, View};
 
 pub use access::{Access, Rules};
@@ -97,6 +100,20 @@ pub trait Door: Send + Sync + 'static {
         let _ = (stream, of, view);
         Err(NotShown::NoPublisher)
     }
+    /// Somebody asks what a session's picture shows. Returns where the answer is heard, or why there is none.
+    fn ask(&self, id: SessionId, text: &str) -> Result<mpsc::Receiver<Said>, NotAsked> {
+        let _ = (id, text);
+        Err(NotAsked::Gone)
+    }
+}
+
+/// Why a question is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAsked {
+    /// The session is over.
+    Gone,
+    /// As `answer.none` has it: the reason's name, and what to do.
+    Refused(&'static str, String),
 }
 
 /// Where to listen, and with which certificate.
@@ -224,7 +241,8 @@ pub async fn run(
         }
         false => None,
     };
-    let app = router(ingest, access.clone(), door)
+    let app = router(ingest, access.clone(), door.clone())
+        .merge(ask::routes(access.clone(), door))
         .merge(events::routes(access.clone(), operate.clone()))
         .layer(middleware::from_fn_with_state(operate, operations::observe));
     let handle = Handle::new();

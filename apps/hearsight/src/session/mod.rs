@@ -1,26 +1,30 @@
 //! One session from the inside: what the peer brings goes into a graph, what comes out of the graph is said to the peer.
 
+mod desk;
 mod speaker;
 mod visit;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hearsight_core::graph::Graph;
+use hearsight_core::graph::{Graph, Source};
 use hearsight_core::media::{Codec, Packet, Request};
 use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Signal, Why};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::host::{self, Host};
+use tokio::sync::mpsc;
 
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
-use crate::serve::{Door, Guest};
+use crate::serve::{Door, Guest, NotAsked};
 use crate::tape::{self, Recorder};
 use crate::view::{Totals, Views};
 use crate::watch::{Asked, NotShown, OnAir, Screen, Screens, View};
 use crate::wire::{self, ToClient, ToServer};
 use crate::wiring::{self, Audience, Doors, Rooms};
 
+use desk::Desk;
+pub use desk::{NOBODY, Said};
 pub use speaker::{Line, Speaker};
 pub use visit::{Account, Told};
 use visit::{Roll, Visit};
@@ -29,13 +33,22 @@ use visit::{Roll, Visit};
 const PATIENCE: u32 = 32;
 
 /// Opens the rooms of a new session.
-pub type Opener = Box<dyn Fn() -> Result<Rooms, Refusal> + Send + Sync>;
+pub type Opener = Box<dyn Fn(&Guest) -> Result<Rooms, Refusal> + Send + Sync>;
+
+/// Who works in a session, as people are told.
+#[derive(Clone)]
+pub struct Staff {
+    /// Who makes words of sound.
+    pub recogniser: wire::Recogniser,
+    /// Who answers questions about the picture; none: nobody.
+    pub answerer: Option<wire::Answerer>,
+}
 
 /// All sessions of a server. Must be used within a tokio runtime.
 pub struct Sessions {
     host: Host,
     open: Opener,
-    recogniser: wire::Recogniser,
+    staff: Staff,
     roll: Roll,
     screens: Screens,
     /// None where pictures are shown as they come alone.
@@ -49,7 +62,7 @@ impl Sessions {
     /// make it of them too; the first is recorded on `tape`, with the number of engine threads.
     pub fn new(
         host: Host,
-        recogniser: wire::Recogniser,
+        staff: Staff,
         open: Opener,
         told: Told,
         screens: Screens,
@@ -60,7 +73,7 @@ impl Sessions {
         Sessions {
             host,
             open,
-            recogniser,
+            staff,
             roll,
             screens,
             views,
@@ -112,7 +125,7 @@ impl Sessions {
 impl Door for Sessions {
     fn open(&self, guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
         self.roll.admit()?;
-        let mut rooms = (self.open)()?;
+        let mut rooms = (self.open)(guest)?;
         let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((tape, threads)) = &tape {
             rooms = tape::record(rooms, *threads, tape);
@@ -126,33 +139,36 @@ impl Door for Sessions {
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
         let visit = self.roll.enter(guest, id, meter.clone(), reply.clone());
-        let channel = reply.clone();
-        let overheard = visit.clone();
-        let line: Line = Box::new(move |event, json| {
-            overheard.said(event, &json);
-            let sent = channel.send(json).is_ok();
-            if !sent {
-                // The reader is cut off; the writers are not made to wait.
-                channel.close();
-            }
-            sent
-        });
-        let speaker = Arc::new(Speaker::new(line, meter));
+        let speaker = Arc::new(Speaker::new(line(visit.clone(), reply.clone()), meter));
         let tape = tape.map(|(tape, _)| tape);
         let audience: Arc<dyn Audience> = match &tape {
             Some(tape) => Arc::new(tape::Overheard::new(speaker.clone(), tape.clone())),
             None => speaker.clone(),
         };
-        let doors = wiring::draw(&mut graph, rooms, audience);
-        let session = self.host.adopt(graph);
+        let Doors {
+            sound,
+            sight,
+            questions,
+        } = wiring::draw(&mut graph, rooms, audience);
+        let session = Arc::new(self.host.adopt(graph));
+        let desk = Arc::new(Desk {
+            session: session.clone(),
+            speaker: speaker.clone(),
+            questions,
+            clock: self.host.clock(),
+        });
+        self.roll.seat(id, &desk);
         let hello = ToClient::Session {
             version: wire::VERSION,
             session: id.short(),
-            recogniser: self.recogniser.clone(),
+            recogniser: self.staff.recogniser.clone(),
+            answerer: self.staff.answerer.clone(),
         };
         Ok(Box::new(Caller {
             session,
-            doors,
+            sound,
+            sight,
+            desk,
             speaker,
             reply,
             hello,
@@ -169,12 +185,33 @@ impl Door for Sessions {
         }
         self.screens.find(stream, of, view)
     }
+
+    fn ask(&self, id: SessionId, text: &str) -> Result<mpsc::Receiver<Said>, NotAsked> {
+        let desk = self.roll.desk(id).ok_or(NotAsked::Gone)?;
+        desk.ask_over_http(text)
+            .map_err(|(why, words)| NotAsked::Refused(why, words))
+    }
+}
+
+/// To the client, and to others who are told.
+fn line(visit: Arc<Visit>, reply: Reply) -> Line {
+    Box::new(move |event, json| {
+        visit.said(event, &json);
+        let sent = reply.send(json).is_ok();
+        if !sent {
+            // The reader is cut off; the writers are not made to wait.
+            reply.close();
+        }
+        sent
+    })
 }
 
 /// The peer of a running graph.
 struct Caller {
-    session: host::Session,
-    doors: Doors,
+    session: Arc<host::Session>,
+    sound: Source<Packet>,
+    sight: Source<Packet>,
+    desk: Arc<Desk>,
     speaker: Arc<Speaker>,
     reply: Reply,
     hello: ToClient,
@@ -207,11 +244,11 @@ impl Peer for Caller {
         }
         self.visit.came(&unit.item);
         match unit.item.codec {
-            Codec::Opus => self.session.push(&self.doors.sound, Signal::Item(unit)),
+            Codec::Opus => self.session.push(&self.sound, Signal::Item(unit)),
             Codec::H264 => {
                 self.speaker.saw(unit.item.payload.len());
                 self.show(&unit);
-                self.session.push(&self.doors.sight, Signal::Item(unit));
+                self.session.push(&self.sight, Signal::Item(unit));
             }
         }
     }
@@ -238,11 +275,14 @@ impl Peer for Caller {
                     wire::Why::Seek => Why::Seek,
                     wire::Why::BargeIn => Why::BargeIn,
                 });
+                self.desk.flushed();
                 self.speaker.say(&ToClient::Flushed {
                     why,
                     at_us: at.micros(),
                 });
             }
+            Ok(ToServer::Ask { id, text }) => self.desk.ask(now, id, &text),
+            Ok(ToServer::AskCancel { id }) => self.desk.cancel(now, id),
             Ok(ToServer::Unknown) => {}
             Err(_) => {
                 self.nonsense += 1;
@@ -260,8 +300,9 @@ impl Peer for Caller {
 
     fn left(&mut self, why: Left) {
         self.visit.left(why);
-        self.session.push(&self.doors.sound, Signal::End);
-        self.session.push(&self.doors.sight, Signal::End);
+        self.session.push(&self.sound, Signal::End);
+        self.session.push(&self.sight, Signal::End);
+        self.desk.close();
         self.session.close();
     }
 }

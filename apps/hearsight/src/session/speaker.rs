@@ -10,8 +10,10 @@ use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Gap, Lost, Signal};
 use hearsight_core::stamped::{Mark, Stamped, Trail};
 use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::vlm::turn::Turn;
 use hearsight_shaders::interpolate::Rung;
 
+use super::desk::Book;
 use crate::budget;
 use crate::view::{Counts, Origin, Reason};
 use crate::wire::{self, ToClient};
@@ -31,6 +33,7 @@ pub struct Speaker {
     meter: Meter,
     sight_bytes: AtomicU64,
     state: Mutex<State>,
+    book: Book,
 }
 
 #[derive(Default)]
@@ -58,6 +61,7 @@ impl Speaker {
             meter,
             sight_bytes: AtomicU64::new(0),
             state: Mutex::default(),
+            book: Book::default(),
         }
     }
 
@@ -91,18 +95,36 @@ impl Speaker {
 
     /// Sends an event that `event` makes of its number, and the latency event that explains it.
     fn tell<T>(&self, outlet: &'static str, item: &Stamped<T>, event: impl FnOnce(u64) -> ToClient) {
-        let id = {
-            let mut state = self.lock();
-            state.next += 1;
-            if state.said.len() == REMEMBERED {
-                state.said.pop_front();
-            }
-            let id = state.next;
-            state.said.push_back((id, outlet, item.born));
-            id
-        };
+        let id = self.number(outlet, item.born);
         self.say(&event(id));
         self.say(&latency(id, outlet, item.born, &item.trail));
+    }
+
+    /// The number of an event that is about to be told.
+    fn number(&self, outlet: &'static str, born: Moment) -> u64 {
+        let mut state = self.lock();
+        state.next += 1;
+        if state.said.len() == REMEMBERED {
+            state.said.pop_front();
+        }
+        let id = state.next;
+        state.said.push_back((id, outlet, born));
+        id
+    }
+
+    /// The number of the first words of an answer.
+    pub(super) fn number_latency(&self, unit: &Stamped<Turn>) -> u64 {
+        self.number(budget::ANSWER.outlet, unit.born)
+    }
+
+    /// Where their time went.
+    pub(super) fn tell_latency(&self, id: u64, unit: &Stamped<Turn>) {
+        self.say(&latency(id, budget::ANSWER.outlet, unit.born, &unit.trail));
+    }
+
+    /// The open questions.
+    pub(super) fn book(&self) -> &Book {
+        &self.book
     }
 
     fn lose(&self, now: Moment, at: Option<MediaTime>, gap: Gap) {
@@ -146,13 +168,14 @@ const STARTED: &str = "speech.started";
 const STOPPED: &str = "speech.stopped";
 
 /// Metric names of what was felt, by event.
-const FELT: [(&str, &str); 6] = [
+const FELT: [(&str, &str); 7] = [
     (budget::WORDS_PARTIAL.outlet, "felt.words.partial"),
     (budget::WORDS_FINAL.outlet, "felt.words.final"),
     (STARTED, "felt.speech.started"),
     (STOPPED, "felt.speech.stopped"),
     (budget::PICTURE.outlet, "felt.picture.stats"),
     (budget::READING.outlet, "felt.reading"),
+    (budget::ANSWER.outlet, "felt.answer"),
 ];
 
 fn latency(of: u64, outlet: &str, born: Moment, trail: &Trail) -> ToClient {
@@ -278,6 +301,10 @@ impl Audience for Speaker {
             Signal::Gap(gap) if gap.why != Lost::Replaced => self.lose(now, None, gap),
             _ => {}
         }
+    }
+
+    fn answer(&self, now: Moment, signal: Signal<Turn>) {
+        self.turn(now, signal);
     }
 
     fn viewed(&self, _: Moment, signal: Signal<Counts>) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use hearsight_core::media::Packet;
 use hearsight_core::meter::{Histogram, Meter, Tally};
@@ -10,6 +10,7 @@ use hearsight_core::time::Moment;
 use hearsight_live::clock::Clock;
 use tokio::sync::watch;
 
+use super::Desk;
 use crate::events::{Events, Publisher};
 use crate::ingest::{Left, Refusal, Reply, SessionId};
 use crate::serve::Guest;
@@ -59,6 +60,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     running: HashMap<SessionId, (Meter, Reply)>,
+    /// Where questions of those are handed in, for whoever knows the session.
+    desks: HashMap<SessionId, Weak<Desk>>,
     past: Account,
 }
 
@@ -128,6 +131,16 @@ impl Roll {
             .values()
             .for_each(|(meter, _)| account.tally.merge(&meter.tally()));
         account
+    }
+
+    /// A session's questions are handed in here.
+    pub(super) fn seat(&self, id: SessionId, desk: &Arc<Desk>) {
+        self.inner.lock().desks.insert(id, Arc::downgrade(desk));
+    }
+
+    /// Where a session's questions are handed in, as long as it is here.
+    pub(super) fn desk(&self, id: SessionId) -> Option<Arc<Desk>> {
+        self.inner.lock().desks.get(&id)?.upgrade()
     }
 
     /// A session begins.
@@ -231,6 +244,7 @@ impl Drop for Visit {
         {
             let mut state = inner.lock();
             state.running.remove(&self.id);
+            state.desks.remove(&self.id);
             state.past.tally.merge(&tally);
             *state.past.ended.entry(why).or_default() += 1;
             state.past.lengths.record(length);

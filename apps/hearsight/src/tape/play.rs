@@ -130,6 +130,7 @@ impl Tape {
             decode: Box::new(Played::new(runs("decode"))),
             measure: Box::new(Played::new(runs("measure"))),
             reading: None,
+            answering: None,
             view: None,
         }
     }

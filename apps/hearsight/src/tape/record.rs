@@ -11,6 +11,7 @@ use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::clock::Clock;
+use hearsight_models::vlm::turn::Turn;
 
 use super::{Kind, Line, Shaped, line_from_packet, put_from};
 use crate::budget;
@@ -98,6 +99,8 @@ pub fn record(rooms: Rooms, threads: usize, tape: &Recorder) -> Rooms {
         }),
         // Not on the tape: it is played in virtual time, where another thread's reading holds nobody up.
         reading: rooms.reading,
+        // Nor are questions and answers, which think on the same thread.
+        answering: rooms.answering,
         // Who watches is no part of the session: a tape is played to nobody.
         view: rooms.view,
     }
@@ -220,6 +223,9 @@ impl Audience for Overheard {
     }
     fn reading(&self, now: Moment, signal: Signal<Reading>) {
         self.inner.reading(now, signal);
+    }
+    fn answer(&self, now: Moment, signal: Signal<Turn>) {
+        self.inner.answer(now, signal);
     }
     fn viewed(&self, now: Moment, signal: Signal<Counts>) {
         self.inner.viewed(now, signal);

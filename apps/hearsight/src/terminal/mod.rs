@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use hearsight_core::time::{MediaTime, Moment, Span};
 
-use crate::wire::{Picture, Segment, ToClient, Word};
+use crate::wire::{Picture, Recogniser, Segment, ToClient, Word};
 use figures::{Fall, Figures, printable};
 
 /// Events that wait for their latency to come; it follows at once.
@@ -93,14 +93,7 @@ impl<W: Write> Terminal<W> {
     /// Takes an event at `now`; true when it is printed, and can be read from then on. Errors: those of the output.
     pub fn take(&mut self, event: &ToClient, now: Moment) -> io::Result<bool> {
         let printed = match event {
-            ToClient::Session { recogniser, .. } => {
-                self.line(&format!(
-                    "{}: {}",
-                    printable(&recogniser.name),
-                    printable(&recogniser.note)
-                ))?;
-                true
-            }
+            ToClient::Session { recogniser, .. } => self.greet(recogniser)?,
             ToClient::SpeechStarted { id, .. } => {
                 self.expect(*id);
                 self.speaking = true;
@@ -142,6 +135,10 @@ impl<W: Write> Terminal<W> {
             }
             ToClient::Error { code, message } => self.complain(code, message)?,
             ToClient::Reading(_)
+            | ToClient::Question(_)
+            | ToClient::AnswerText(_)
+            | ToClient::Answer(_)
+            | ToClient::AnswerNone(_)
             | ToClient::View(_)
             | ToClient::Flushed { .. }
             | ToClient::Clock { .. }
@@ -149,6 +146,12 @@ impl<W: Write> Terminal<W> {
         };
         self.out.flush()?;
         Ok(printed)
+    }
+
+    fn greet(&mut self, recogniser: &Recogniser) -> io::Result<bool> {
+        let (name, note) = (printable(&recogniser.name), printable(&recogniser.note));
+        self.line(&format!("{name}: {note}"))?;
+        Ok(true)
     }
 
     fn complain(&mut self, code: &str, message: &str) -> io::Result<bool> {

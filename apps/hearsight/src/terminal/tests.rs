@@ -64,6 +64,7 @@ fn script() -> Vec<Line> {
         version: VERSION,
         session: "s".into(),
         recogniser,
+        answerer: None,
     };
     let partial = |id, text| ToClient::WordsPartial {
         id,

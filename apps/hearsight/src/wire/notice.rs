@@ -38,7 +38,7 @@ impl Notice {
     }
 }
 
-/// What a webhook carries: the envelope that Standard Webhooks recommends. For `words.final` and `reading`, `data` holds the stream, the
+/// What a webhook carries: the envelope that Standard Webhooks recommends. For events of the data channel `data` holds the stream, the
 /// session and the event of the data channel; for a [`Notice`] it is the notice.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "plain names")]

@@ -4,7 +4,7 @@ use hearsight_core::media;
 use hearsight_core::time::MediaTime;
 use serde::{Deserialize, Serialize};
 
-use super::MAX_MESSAGE;
+use super::{MAX_MESSAGE, short};
 
 /// What was read in the picture shown at `at_us`. `read_at_us` is when the picture was shown that the lines were read in: earlier
 /// where nothing has changed since. `readability` (0..1, null where nothing looks like text) is that of the evidence, and
@@ -63,11 +63,6 @@ fn line_from(line: &media::Line) -> ReadLine {
         region: line.region.corners.map(|corner| [short(corner.x), short(corner.y)]),
         certainty: short(line.certainty.get()),
     }
-}
-
-/// Four decimals are a fifth of a pixel of the largest picture.
-fn short(share: f32) -> f32 {
-    (share * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use hearsight_core::time::{Moment, Span};
 
 use super::choice::Chooser;
 use super::costs::{Load, Work, looks, tokens_in_time};
+use super::encodings::Encodings;
 use super::gaze::Gaze;
 use super::graphs::{Cache, Failed, Said};
 use super::processor::{Detail, Layout};
@@ -33,6 +34,7 @@ pub struct Local {
     on_choice: Option<OnChoice>,
     detail: Option<Detail>,
     cache: Cache,
+    encodings: Encodings,
     /// Tokens of the turns before that the cache does not hold yet.
     pending: Vec<i64>,
     question: Option<Question>,
@@ -43,6 +45,8 @@ pub struct Local {
 /// One way to ask: how closely the pictures are looked at, and what is then to be read.
 struct Way {
     layouts: Vec<Layout>,
+    /// What was made of each picture before, in this layout.
+    encoded: Vec<Option<Arc<[f32]>>>,
     prompt: Vec<i64>,
 }
 
@@ -53,6 +57,7 @@ impl Local {
             on_choice: None,
             detail: None,
             cache: Cache::default(),
+            encodings: Encodings::new(model.config.limits.encodings),
             pending: Vec::new(),
             question: None,
             last: Work::Nothing,
@@ -140,7 +145,13 @@ impl Local {
         let question = self.model.words.prompt(turn, &ask.question, &layouts);
         let mut prompt = self.pending.clone();
         prompt.extend(question.map_err(Refused::Unavailable)?);
-        Ok(Way { layouts, prompt })
+        let pictures = ask.pictures.iter().zip(&layouts);
+        let encoded = pictures.map(|(picture, layout)| self.encodings.get(&Encodings::key(&picture.item), *layout));
+        Ok(Way {
+            encoded: encoded.collect(),
+            layouts,
+            prompt,
+        })
     }
 
     fn begin(&mut self, now: Moment, ask: Ask, most: u32, way: Way) {
@@ -154,7 +165,7 @@ impl Local {
             prompt_tokens: way.prompt.len() as u32,
             picture_tokens: places.len() as u32,
             kept_tokens: kept as u32,
-            tiles: way.layouts.iter().map(|layout| layout.tiles() as u32).sum(),
+            tiles: way.load().tiles as u32,
             ..Spent::default()
         };
         if let Some(allowance) = &self.allowance {
@@ -175,10 +186,13 @@ impl Local {
                 .pictures
                 .into_iter()
                 .zip(way.layouts)
-                .map(|(unit, layout)| Looked {
+                .zip(way.encoded)
+                .map(|((unit, layout), encoded)| Looked {
+                    key: Encodings::key(&unit.item),
                     picture: Some(unit.item),
                     layout,
                     drawn: None,
+                    encoded,
                 })
                 .collect(),
             prompt: way.prompt,
@@ -252,6 +266,11 @@ impl Local {
             question.stage = Stage::Read { at: 0 };
             return Ok(());
         };
+        if let Some(features) = looked.encoded.take() {
+            question.features.extend(&*features);
+            question.stage = Stage::Draw { picture: picture + 1 };
+            return Ok(());
+        }
         if let Some(planes) = looked.picture.take() {
             let rgb = Rgb::from_planes(&planes).map_err(|why| Failed::Broken(why.to_string()))?;
             // Half the bytes of the RGB picture were read, all of them written.
@@ -277,15 +296,20 @@ impl Local {
         let limit = self.limit(now, question);
         let mut graphs = self.model.graphs().ok_or(Failed::Busy)?;
         let features = graphs.see(&question.pixels, limit)?;
-        question.features.extend(features);
+        question.features.extend(&features);
         self.last = Work::See;
-        question.stage = if tile + 1 < question.pictures[picture].layout.tiles() {
+        let looked = &mut question.pictures[picture];
+        let tiles = looked.layout.tiles();
+        question.stage = if tile + 1 < tiles {
             Stage::Cut {
                 picture,
                 tile: tile + 1,
             }
         } else {
-            question.pictures[picture].drawn = None;
+            looked.drawn = None;
+            let from = question.features.len().saturating_sub(features.len() * tiles);
+            let whole = question.features[from..].into();
+            self.encodings.put(looked.key.clone(), looked.layout, whole);
             Stage::Draw { picture: picture + 1 }
         };
         Ok(())
@@ -370,9 +394,11 @@ impl Local {
 
 impl Way {
     fn load(&self) -> Load {
+        let pictures = self.layouts.iter().zip(&self.encoded);
+        let unseen = pictures.filter(|(_, encoded)| encoded.is_none());
         Load {
-            pictures: self.layouts.len(),
-            tiles: self.layouts.iter().map(Layout::tiles).sum(),
+            pictures: unseen.clone().count(),
+            tiles: unseen.map(|(layout, _)| layout.tiles()).sum(),
             tokens: self.prompt.len(),
         }
     }

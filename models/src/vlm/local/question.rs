@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hearsight_core::media::{Picture, Planes};
 use hearsight_core::time::Moment;
 
+use super::encodings::Key;
 use super::gaze::Gaze;
 use super::processor::{Drawn, Layout};
 use super::saying::Saying;
@@ -36,8 +37,11 @@ pub(super) struct Question {
 
 pub(super) struct Looked {
     pub(super) picture: Option<Picture<Planes>>,
+    pub(super) key: Key,
     pub(super) layout: Layout,
     pub(super) drawn: Option<Drawn>,
+    /// What was made of it before, where it was seen before.
+    pub(super) encoded: Option<Arc<[f32]>>,
 }
 
 #[derive(Clone, Copy)]

@@ -334,3 +334,23 @@ fn an_answer_tells_what_it_rests_on_and_what_it_took() {
     let least = u64::from(spent.tiles) * 64 * 64 * 15;
     assert!(spent.bytes_moved > least, "{} bytes", spent.bytes_moved);
 }
+
+#[test]
+fn a_picture_that_is_asked_about_again_is_not_seen_again() {
+    let model = model("small", Config::default());
+    let mut local = model.conversation(None);
+    let first = ask("What is it?", &[(160, 120)]);
+    let seen = answer(&mut local, first.clone());
+    assert!(seen.spent.tiles > 0);
+    local.forget();
+    let again = answer(&mut local, first);
+    assert_eq!(again.spent.tiles, 0, "its encoding was kept");
+    assert_eq!((&again.text, again.separability), (&seen.text, seen.separability));
+    assert_eq!(again.spent.picture_tokens, seen.spent.picture_tokens);
+    local.forget();
+    assert_eq!(
+        answer(&mut local, ask("What is it?", &[(160, 120)])).spent.tiles,
+        seen.spent.tiles,
+        "another of the same looks"
+    );
+}

@@ -1,6 +1,7 @@
 /** The demo page: wires one session to the views. Everything it does, the library's users can do in the same way. */
 
-import { caption, HearsightError, NO_CAPTIONS, Session, type CaptionEvent, type State } from "../hearsight.js";
+import { caption, HearsightError, NO_CAPTIONS, Session, type CaptionEvent, type SessionMessage, type State } from "../hearsight.js";
+import { AnswersView } from "./answers_view.js";
 import { CaptionsView } from "./captions_view.js";
 import { DevicesView } from "./devices_view.js";
 import { part } from "./dom.js";
@@ -24,6 +25,7 @@ const stop = part("stop", HTMLButtonElement);
 const preview = part("preview", HTMLVideoElement);
 const frame = preview.parentElement;
 const readingView = new ReadingView(preview);
+const answersView = new AnswersView(preview);
 
 let session: Session | null = null;
 let captions = NO_CAPTIONS;
@@ -57,15 +59,16 @@ function listen(fresh: Session, token: string | undefined): void {
   fresh.on("state", (state) => {
     showState(state);
     if (state.name === "live") smoothView.live(fresh, token);
-    else if (state.name === "closed" || state.name === "failed") smoothView.over();
+    else if (state.name === "closed" || state.name === "failed") {
+      smoothView.over();
+      answersView.over();
+    }
   });
-  fresh.on("session", ({ recogniser }) => {
+  fresh.on("session", (message) => {
     connections += 1;
+    answersView.met(fresh, message);
     if (connections > 1) note({ type: "reconnected" });
-    const line = part("recogniser");
-    line.hidden = false;
-    line.querySelector("strong")?.replaceChildren(`${recogniser.name}.`);
-    line.querySelector("span")?.replaceChildren(recogniser.note);
+    showRecogniser(message);
   });
   fresh.on("speech", (event) => {
     showSpeaking(event.type === "speech.started");
@@ -82,6 +85,10 @@ function listen(fresh: Session, token: string | undefined): void {
   fresh.on("reading", (event) => {
     readingView.show(event);
     void fresh.shown(event.id);
+  });
+  fresh.on("answer", (event) => {
+    answersView.take(event);
+    if (event.type === "answer.text" && event.id !== null) void fresh.shown(event.id);
   });
   fresh.on("view", (event) => {
     smoothView.made(event);
@@ -105,6 +112,13 @@ function listen(fresh: Session, token: string | undefined): void {
     complain(error.message, error.remedy);
     void devicesView.refresh(fresh.stream);
   });
+}
+
+function showRecogniser({ recogniser }: SessionMessage): void {
+  const line = part("recogniser");
+  line.hidden = false;
+  line.querySelector("strong")?.replaceChildren(`${recogniser.name}.`);
+  line.querySelector("span")?.replaceChildren(recogniser.note);
 }
 
 function note(event: CaptionEvent): void {

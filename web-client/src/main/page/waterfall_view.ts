@@ -10,6 +10,8 @@ const SEGMENTS: Readonly<Record<string, string>> = {
   vad: "Voice detection",
   recognise: "Recognise",
   read: "Read",
+  wait: "Wait for the engine",
+  answer: "Find first words",
   deliver: "Deliver",
   show: "Show",
 };
@@ -21,6 +23,7 @@ const OUTLETS: readonly (readonly [outlet: string, label: string, aim_ms: number
   ["speech.started", "Speech begins", 300],
   ["speech.stopped", "Speech ends", 300],
   ["reading", "Text in the picture", 1000],
+  ["answer", "First words of an answer", 1500],
   ["picture.stats", "Picture figures", null],
 ];
 

@@ -42,11 +42,12 @@ fn others(pem: &str) -> Vec<(&'static str, String)> {
 /// Those of what works inside.
 fn others_within(pem: &str) -> Vec<(&'static str, String)> {
     let text = |value: &str| format!("{value:?}");
-    vec![
+    let mut all = vec![
         ("assets.deps", text("elsewhere")),
         ("assets.onnxruntime", text("a.so")),
         ("assets.silero", text("b.onnx")),
         ("assets.ocr", text("e")),
+        ("assets.glance", text("f")),
         ("assets.pocketsphinx", text("c")),
         ("models.folder", text("weights")),
         ("models.hub", text("https://hub.example")),
@@ -56,6 +57,9 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("seeing.reader", "false".into()),
         ("seeing.threads", "3".into()),
         ("seeing.per_second", "4".into()),
+    ];
+    all.extend(ask::others_of_ask(pem));
+    all.extend([
         ("engine.threads", "2".into()),
         ("view.enabled", "true".into()),
         ("view.rate", "3".into()),
@@ -76,7 +80,8 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("webhook.events", "[\"words.final\", \"session.ended\"]".into()),
         ("demo.loops", "4".into()),
         ("demo.talk", text("d.wav")),
-    ]
+    ]);
+    all
 }
 
 #[test]
@@ -156,6 +161,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
         by_file.recognise == Recognise { workers: 7, warm: 2 },
         by_file.assets.ocr == Path::new("e") && by_file.seeing.reader.is_none(),
+        by_file.ask.as_ref().is_some_and(ask::is_other),
         by_file.engine != defaults.engine,
         by_file.view
             == Some(View {
@@ -187,5 +193,5 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 24]);
+    assert_eq!(differences, [true; 25]);
 }
