@@ -29,7 +29,7 @@ fn picture(luma: impl Fn(usize, usize) -> u8, chroma: u8) -> Picture<Planes> {
 fn scene(number: usize) -> Picture<Planes> {
     picture(
         move |x, y| {
-            if (x / 20 + number) % 5 == 0 && y > 8 {
+            if (x / 20 + number).is_multiple_of(5) && y > 8 {
                 220
             } else {
                 40 + (x % 2 * 60) as u8
