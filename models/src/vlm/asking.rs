@@ -122,6 +122,14 @@ impl<A: Answerer> Asking<A> {
         });
     }
 
+    /// Leaves what is under way and what waits without a word.
+    fn drop_all(&mut self) {
+        self.answerer.cancel();
+        self.shown.clear();
+        self.under_way = None;
+        self.waiting.clear();
+    }
+
     /// Takes up the next question.
     fn begin(&mut self, now: Moment, out: &mut Outbox<Turn>) {
         while self.under_way.is_none()
@@ -254,14 +262,9 @@ impl<A: Answerer> Engine for Asking<A> {
             Signal::Item(unit) => self.take(unit, out),
             Signal::Gap(gap) => out.pass(gap),
             Signal::Timer => {}
-            Signal::Flush(_) => {
-                self.answerer.cancel();
-                self.shown.clear();
-                self.under_way = None;
-                self.waiting.clear();
-            }
+            Signal::Flush(_) => self.drop_all(),
             Signal::End => {
-                self.answerer.cancel();
+                self.drop_all();
                 out.end();
                 return Ok(Wake::OnSignal);
             }

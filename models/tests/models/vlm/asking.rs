@@ -249,6 +249,7 @@ fn whatever_an_engine_does_every_question_ends_once_and_in_time() {
                 ))
             };
             let signal = match random.u8(0..9) {
+                _ if round == 199 => Signal::End,
                 0..=2 => {
                     born.insert(next, now);
                     next += 1;
@@ -264,7 +265,6 @@ fn whatever_an_engine_does_every_question_ends_once_and_in_time() {
                 6 if round % 50 == 49 => Signal::Flush(Why::BargeIn),
                 _ => Signal::Timer,
             };
-            let signal = if round == 199 { Signal::End } else { signal };
             let mut out = Outbox::default();
             let wake = clerk.step(now, signal, &mut out);
             for signal in out.drain() {
