@@ -100,6 +100,10 @@ pub trait Door: Send + Sync + 'static {
         let _ = (stream, of, view);
         Err(NotShown::NoPublisher)
     }
+    /// A session's client ended it: nobody more is let in to watch it, though it may take a while to go.
+    fn ended(&self, id: SessionId) {
+        let _ = id;
+    }
     /// Somebody asks what a session's picture shows. Returns where the answer is heard, or why there is none.
     fn ask(&self, id: SessionId, text: &str) -> Result<mpsc::Receiver<Said>, NotAsked> {
         let _ = (id, text);

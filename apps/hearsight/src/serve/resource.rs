@@ -123,6 +123,7 @@ async fn end(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let id = house.access.session(&headers, house.errand, &stream, &id)?;
+    house.door.ended(id);
     house.ingest.close(id);
     house.access.left(id);
     Ok(StatusCode::OK)

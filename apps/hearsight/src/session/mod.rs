@@ -186,6 +186,10 @@ impl Door for Sessions {
         self.screens.find(stream, of, view)
     }
 
+    fn ended(&self, id: SessionId) {
+        self.screens.leave(id);
+    }
+
     fn ask(&self, id: SessionId, text: &str) -> Result<mpsc::Receiver<Said>, NotAsked> {
         let desk = self.roll.desk(id).ok_or(NotAsked::Gone)?;
         desk.ask_over_http(text)

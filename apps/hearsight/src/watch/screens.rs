@@ -59,10 +59,19 @@ impl Screens {
         here.push((id, screens.clone()));
         OnAir {
             all: self.clone(),
-            stream: stream.to_owned(),
             id,
             screens,
         }
+    }
+
+    /// A session leaves the air: its views are over, and its name goes back to whoever had it before.
+    pub fn leave(&self, id: SessionId) {
+        let mut left = Vec::new();
+        self.inner.lock().retain(|_, here| {
+            left.extend(here.extract_if(.., |(known, _)| *known == id));
+            !here.is_empty()
+        });
+        left.iter().flat_map(|(_, pair)| pair).for_each(Screen::end);
     }
 
     /// The screen of a view: of the session `of`, if it publishes `stream`, or of whichever took the name last.
@@ -93,10 +102,9 @@ impl Inner {
     }
 }
 
-/// A session's screens. When dropped, its views are over, and the name goes back to whoever had it before.
+/// A session's screens. When dropped, it leaves the air.
 pub struct OnAir {
     all: Screens,
-    stream: String,
     id: SessionId,
     screens: Pair,
 }
@@ -110,15 +118,6 @@ impl OnAir {
 
 impl Drop for OnAir {
     fn drop(&mut self) {
-        {
-            let mut streams = self.all.inner.lock();
-            if let Some(here) = streams.get_mut(&self.stream) {
-                here.retain(|(id, _)| *id != self.id);
-                if here.is_empty() {
-                    streams.remove(&self.stream);
-                }
-            }
-        }
-        self.screens.iter().for_each(Screen::end);
+        self.all.leave(self.id);
     }
 }
