@@ -138,6 +138,9 @@ impl<E: Engine> Engine for Gated<E> {
         }
         self.engine.took(cost);
     }
+    fn variant(&self) -> u8 {
+        self.engine.variant()
+    }
 }
 
 #[cfg(test)]

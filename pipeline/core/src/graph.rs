@@ -2,7 +2,7 @@
 //! knows how to step each, but neither when nor on which thread.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::epoch::Epoch;
 use crate::gate::Budget;
@@ -10,7 +10,7 @@ use crate::link::{Keep, Link};
 use crate::media::{Flow, Request};
 use crate::meter::Meter;
 use crate::node::{Fan, Job, Node, Quick, Work};
-use crate::schedule::Lane;
+use crate::schedule::{Gauge, Lane, Member, Phase, Prospect, Service, Task};
 use crate::sink::SinkStage;
 use crate::stage::{Engine, Signal, Stage, Why};
 use crate::stamped::Mark;
@@ -72,6 +72,8 @@ struct Slot {
     node: Option<Mutex<Box<dyn Job>>>,
     /// The node's timer in nanoseconds, where it can be read while the node runs; [`NO_TIMER`] for none.
     timer: AtomicI64,
+    /// The age beyond which units come too late for everything that they may lead to, in nanoseconds.
+    patience: AtomicI64,
 }
 
 const NO_TIMER: i64 = i64::MAX;
@@ -89,7 +91,12 @@ impl Slot {
             delay,
             node: None,
             timer: AtomicI64::new(NO_TIMER),
+            patience: AtomicI64::new(i64::MAX),
         }
+    }
+
+    fn patience(&self) -> Span {
+        Span::from_nanos(self.patience.load(Ordering::Relaxed))
     }
 
     fn set_timer(&self, timer: Option<Moment>) {
@@ -111,6 +118,9 @@ pub struct Graph {
     epoch: Arc<Epoch>,
     meter: Meter,
     upstream: Arc<dyn Fn(Request) + Send + Sync>,
+    gauge: Arc<OnceLock<Gauge>>,
+    /// For each node, once somebody asks.
+    prospects: OnceLock<Vec<Vec<Prospect>>>,
 }
 
 /// Drawing: what a wiring function calls.
@@ -123,6 +133,8 @@ impl Graph {
             epoch: Arc::default(),
             meter,
             upstream,
+            gauge: Arc::default(),
+            prospects: OnceLock::new(),
         }
     }
 
@@ -215,6 +227,7 @@ impl Graph {
             meter: self.meter.clone(),
             epoch: self.epoch.clone(),
             upstream: self.upstream.clone(),
+            gauge: self.gauge.clone(),
         };
         let node: Box<dyn Job> = Box::new(Node::new(work, engine, link.clone(), fan.clone()));
         let mut slot = Slot::new(name, lane, delay);
@@ -291,7 +304,7 @@ impl Graph {
     /// node models, or `None` when there was nothing to do.
     pub fn run(&self, id: NodeId, now: Moment) -> Option<Span> {
         let mut node = self.node(id)?;
-        let cost = node.run(now);
+        let cost = node.run(now, self.slots[id.0].patience());
         self.slots[id.0].set_timer(node.timer());
         cost
     }
@@ -304,7 +317,7 @@ impl Graph {
     /// [`Graph::run`] and [`Graph::deliver`] in one, for a node whose slices cost nothing; `ended` says when it delivers.
     pub fn step(&self, id: NodeId, now: Moment, ended: impl FnOnce() -> Moment) -> Option<Span> {
         let mut node = self.node(id)?;
-        let cost = node.run(now)?;
+        let cost = node.run(now, self.slots[id.0].patience())?;
         self.slots[id.0].set_timer(node.timer());
         node.deliver(ended());
         Some(cost)
@@ -322,17 +335,47 @@ impl Graph {
         if node.holds() || !node.has_room() {
             return false;
         }
-        let took = node.run(now).is_some();
+        let took = node.run(now, self.slots[id.0].patience()).is_some();
         self.slots[id.0].set_timer(node.timer());
         node.deliver_within_room(now);
         took
     }
-    /// Tells a node, and the meter, how long its slice took.
-    pub fn took(&self, id: NodeId, cost: Span) {
-        self.meter.slice(self.name(id), cost);
-        if let Some(mut node) = self.node(id) {
-            node.took(cost);
+    /// Tells a node, and the meter, how long its slice took. Answers with what all slices of a unit took, once it is done.
+    pub fn took(&self, id: NodeId, cost: Span) -> Option<(Service, Span)> {
+        let engine = self.name(id);
+        self.meter.slice(engine, cost);
+        let (phase, variant, whole) = self.node(id)?.took(cost)?;
+        let service = Service { engine, variant, phase };
+        Some((service, whole))
+    }
+    /// What a schedule is to know of a node's next slice, which `member` asks for at `now`.
+    pub fn task(&self, id: NodeId, now: Moment, member: Member) -> Task<'_> {
+        let next = self.node(id).map(|node| node.next_up());
+        let prospects = self.prospects.get_or_init(|| self.look_ahead());
+        let (born, kept, phase, variant) = match next {
+            Some(next) => (next.born, next.kept, next.phase, next.variant),
+            None => (None, Moment::MAX, Phase::First, 0),
+        };
+        Task {
+            lane: self.lane(id),
+            member,
+            service: Service {
+                engine: self.name(id),
+                variant,
+                phase,
+            },
+            born: born.unwrap_or(now),
+            kept,
+            prospects: &prospects[id.0],
         }
+    }
+    /// Units older than this come too late for everything that they may lead to: the node drops them before it works on them.
+    pub fn set_patience(&self, id: NodeId, patience: Span) {
+        self.slots[id.0].patience.store(patience.nanos(), Ordering::Relaxed);
+    }
+    /// From now on the stages of this graph hear what gives way on the machine. The first that is set stays.
+    pub fn set_gauge(&self, gauge: &Gauge) {
+        let _ = self.gauge.set(gauge.clone());
     }
     /// Stops a node that can't go on: it ends for its readers and takes nothing more.
     pub fn kill(&self, id: NodeId, now: Moment) {
@@ -377,6 +420,28 @@ impl Graph {
             .iter()
             .find(|promise| promise.budget.outlet == outlet)
             .map(|promise| self.worst(promise))
+    }
+
+    /// For each node, the promises to which its work may lead.
+    fn look_ahead(&self) -> Vec<Vec<Prospect>> {
+        let mut prospects = vec![Vec::new(); self.slots.len()];
+        for promise in &self.promises {
+            let (mut allowance, mut ahead) = (promise.budget.span - promise.hangover, Vec::new());
+            let path = std::iter::successors(Some(promise.sink), |id| self.slots[id.0].from);
+            for id in path {
+                let slot = &self.slots[id.0];
+                prospects[id.0].push(Prospect {
+                    budget: promise.budget,
+                    allowance,
+                    ahead: ahead.clone().into(),
+                });
+                allowance -= slot.delay;
+                if slot.lane != Lane::Quick {
+                    ahead.insert(0, slot.name);
+                }
+            }
+        }
+        prospects
     }
 
     fn worst(&self, promise: &Promise) -> Span {

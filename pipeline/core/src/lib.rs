@@ -4,6 +4,8 @@
 //! clock: every moment is an argument, so a day passes in a second in a test. Start at [`stage`], then [`graph`].
 #![forbid(unsafe_code)]
 
+pub mod allocate;
+pub mod congestion;
 mod epoch;
 pub mod gate;
 pub mod graph;

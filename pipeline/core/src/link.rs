@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::media::Flow;
 use crate::meter::Meter;
 use crate::stage::{Gap, Lost, Signal};
+use crate::stamped::Stamped;
 use crate::time::{Moment, Span};
 
 /// No link holds more entries than this, whatever it keeps: the bound on memory under floods of tiny units.
@@ -58,9 +59,9 @@ impl<T> Entries<T> {
         self.signals.pop_front()
     }
     /// The first signal, when it is a unit, and how long it has been there.
-    fn first_unit(&self) -> Option<(&T, Since)> {
+    fn first_unit(&self) -> Option<(&Stamped<T>, Since)> {
         match (self.signals.front()?, self.since.front()?) {
-            (Signal::Item(unit), since) => Some((&unit.item, *since)),
+            (Signal::Item(unit), since) => Some((unit, *since)),
             _ => None,
         }
     }
@@ -169,14 +170,22 @@ impl<T: Flow> Link<T> {
     /// Takes the next signal. Units that waited too long or belong to an epoch before `epoch` are lost instead.
     #[inline]
     pub fn pop(&self, now: Moment, epoch: u32) -> Option<Signal<T>> {
+        self.pop_in_time(now, epoch, Span::MAX)
+    }
+
+    /// As [`Link::pop`], but units older than `patience` are lost as well: what they may lead to would come too late.
+    #[inline]
+    pub fn pop_in_time(&self, now: Moment, epoch: u32, patience: Span) -> Option<Signal<T>> {
         let mut queue = self.lock();
-        while let Some((_, since)) = queue.entries.first_unit() {
+        while let Some((unit, since)) = queue.entries.first_unit() {
             if since.epoch != epoch {
                 self.drop_front(&mut queue, Lost::Refused);
             } else if let Keep::Recent(span) = self.keep
                 && now - since.pushed > span
             {
                 self.drop_front(&mut queue, Lost::TooOld);
+            } else if patience < Span::MAX && unit.age(now) > patience {
+                self.drop_front(&mut queue, Lost::TooLate);
             } else {
                 break;
             }
@@ -192,6 +201,16 @@ impl<T: Flow> Link<T> {
     pub fn is_empty(&self) -> bool {
         let queue = self.lock();
         queue.entries.is_empty() && queue.holes.is_empty()
+    }
+    /// The first unit that waits, if one does: when what it shows was captured, and until when it is kept, whatever comes after it.
+    pub fn first(&self) -> Option<(Moment, Moment)> {
+        let queue = self.lock();
+        let mut entries = queue.entries.signals.iter().zip(&queue.entries.since);
+        entries.find_map(|(signal, since)| match (signal, self.keep) {
+            (Signal::Item(unit), Keep::Recent(span)) => Some((unit.born, since.pushed + span)),
+            (Signal::Item(unit), _) => Some((unit.born, Moment::MAX)),
+            _ => None,
+        })
     }
     /// How many units wait.
     pub fn len(&self) -> usize {
@@ -259,7 +278,7 @@ impl<T: Flow> Link<T> {
             _ => {
                 queue.items -= 1;
                 self.count(queue, why);
-                while queue.entries.first_unit().is_some_and(|(next, _)| !next.entry()) {
+                while queue.entries.first_unit().is_some_and(|(next, _)| !next.item.entry()) {
                     queue.entries.pop();
                     queue.items -= 1;
                     self.count(queue, why);
@@ -312,7 +331,6 @@ fn hole(holes: &mut Vec<Gap>, gap: Gap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stamped::Stamped;
     use crate::time::MediaTime;
 
     #[derive(Clone, Debug, PartialEq)]

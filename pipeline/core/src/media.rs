@@ -186,7 +186,10 @@ pub enum Voice {
     Sound(Pcm),
     /// Speech stopped at the envelope's media time; the segment stays open in case it goes on.
     Paused,
-    /// It went on, from the envelope's media time.
+    /// The phrase is over: nobody has spoken since the envelope's media time for so long that its words are wanted. The segment stays
+    /// open in case speech goes on.
+    Rested,
+    /// It went on, from the envelope's media time. After a rest its pre-roll follows as `Sound`.
     Resumed,
     /// The segment is over: the envelope's media time is the end of its last speech.
     Ended,
@@ -209,13 +212,13 @@ pub struct Word {
     pub certainty: Option<f32>,
 }
 
-/// What a recogniser makes of a segment so far (`settled` false) or for good (`settled` true).
+/// What a recogniser makes of a phrase so far (`settled` false) or for good (`settled` true).
 /// Each replaces the one before it with the same `segment`. The envelope's media time is the end of its last word.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Words {
-    /// Counts the segments of a session from 0.
+    /// Counts the phrases of a session from 0.
     pub segment: u32,
-    /// All words of the segment, in order; may be empty.
+    /// All words of the phrase, in order; may be empty.
     pub words: Arc<[Word]>,
     /// Final: will not change again.
     pub settled: bool,

@@ -1,5 +1,8 @@
 //! A seeded network for the simulator, from a sender's encoder to the far side of a jitter buffer. It works on whole units:
-//! a unit of several packets is lost when any of them is.
+//! a unit of several packets is lost when any of them is. A recorded uplink, packet by packet: [`uplink`].
+
+pub mod flight;
+pub mod uplink;
 
 use crate::media::Packet;
 use crate::stamped::{Mark, Stamped};
@@ -50,17 +53,19 @@ pub fn carry(
         .into_iter()
         .map(|(when, unit)| (fly(network, random, &mut router, when, unit.item.payload.len()), unit))
         .collect();
+    // For each unit, when the first packet of any later one arrives.
+    let mut soonest = vec![Moment::MAX; flights.len() + 1];
+    for (index, (flight, _)) in flights.iter().enumerate().rev() {
+        soonest[index] = soonest[index + 1].min(flight.map_or(Moment::MAX, |(first, _)| first));
+    }
     for (index, (flight, unit)) in flights.iter().enumerate() {
         let Some((first, whole)) = *flight else {
             missing += 1;
             continue;
         };
         // No unit waits longer than its patience for those before it.
-        let given_up = flights[index + 1..]
-            .iter()
-            .filter_map(|(later, _)| *later)
-            .map(|(first, _)| first + patience)
-            .min();
+        let later = soonest[index + 1];
+        let given_up = (later < Moment::MAX).then(|| later + patience);
         if given_up.is_some_and(|deadline| whole > deadline) {
             missing += 1;
             continue;

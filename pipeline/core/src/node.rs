@@ -6,6 +6,7 @@ use crate::epoch::Epoch;
 use crate::link::Link;
 use crate::media::{Flow, Request};
 use crate::meter::Meter;
+use crate::schedule::{Gauge, Phase};
 use crate::stage::{Engine, Fault, Lost, Outbox, Signal, Stage, Wake};
 use crate::stamped::Mark;
 use crate::time::{Moment, Span};
@@ -60,13 +61,40 @@ pub(crate) struct Work {
     pub(crate) meter: Meter,
     pub(crate) epoch: Arc<Epoch>,
     pub(crate) upstream: Arc<dyn Fn(Request) + Send + Sync>,
+    /// That of the machine, once a host has taken the graph in.
+    pub(crate) gauge: Arc<OnceLock<Gauge>>,
+}
+
+/// What a node would do next.
+pub(crate) struct Next {
+    /// When what it works on was captured; `None` before the first unit.
+    pub(crate) born: Option<Moment>,
+    /// Until when its link keeps that.
+    pub(crate) kept: Moment,
+    pub(crate) phase: Phase,
+    pub(crate) variant: u8,
+}
+
+/// What a node is working on.
+struct Errand {
+    born: Option<Moment>,
+    phase: Phase,
+    variant: u8,
+    /// What its slices took so far.
+    spent: Span,
+    /// It had a result, or needs no slice any more.
+    done: bool,
+    /// It had a result, and goes on.
+    told: bool,
 }
 
 /// A node whose types are forgotten: what a host sees of it.
 pub(crate) trait Job: Send {
     fn due(&self, now: Moment) -> bool;
     fn timer(&self) -> Option<Moment>;
-    fn run(&mut self, now: Moment) -> Option<Span>;
+    /// One step; units older than `patience` are dropped instead.
+    fn run(&mut self, now: Moment, patience: Span) -> Option<Span>;
+    fn next_up(&self) -> Next;
     fn deliver(&mut self, now: Moment);
     /// As `deliver`, as far as every reader has room; the rest stays here, before anything newer.
     fn deliver_within_room(&mut self, now: Moment);
@@ -74,7 +102,8 @@ pub(crate) trait Job: Send {
     fn holds(&self) -> bool;
     /// Whether every reader has room for a signal.
     fn has_room(&self) -> bool;
-    fn took(&mut self, cost: Span);
+    /// Hears what a slice took; answers with what all slices of a unit did, once it is done.
+    fn took(&mut self, cost: Span) -> Option<(Phase, u8, Span)>;
     fn kill(&mut self, now: Moment);
     fn ended(&self) -> bool;
 }
@@ -88,9 +117,12 @@ pub(crate) struct Node<E: Engine> {
     timer: Option<Moment>,
     /// The last epoch that the engine was told of.
     epoch: u32,
+    /// Nothing more comes to it.
+    last: bool,
     ended: bool,
     /// Its readers know: they count the ends of those who write to them.
     told_end: bool,
+    errand: Errand,
 }
 
 impl<E: Engine> Node<E>
@@ -108,20 +140,29 @@ where
             out: Outbox::default(),
             timer: None,
             epoch,
+            last: false,
             ended: false,
             told_end: false,
+            errand: Errand {
+                born: None,
+                phase: Phase::First,
+                variant: 0,
+                spent: Span::ZERO,
+                done: false,
+                told: false,
+            },
         }
     }
 
     #[inline]
-    fn next(&mut self, now: Moment) -> Option<Signal<E::In>> {
+    fn next(&mut self, now: Moment, patience: Span) -> Option<Signal<E::In>> {
         let epoch = self.work.epoch.number();
         if epoch != self.epoch {
             self.epoch = epoch;
             return Some(Signal::Flush(self.work.epoch.why()));
         }
         // Units first: what waits grows old, and whoever sees a unit sees the time as well.
-        let waiting = self.link.pop(now, epoch);
+        let waiting = self.link.pop_in_time(now, epoch, patience);
         if waiting.is_none() && self.timer.is_some_and(|timer| timer <= now) {
             self.timer = None;
             return Some(Signal::Timer);
@@ -144,13 +185,48 @@ where
         self.timer.filter(|_| !self.ended)
     }
 
-    fn run(&mut self, now: Moment) -> Option<Span> {
+    fn next_up(&self) -> Next {
+        let variant = self.engine.variant();
+        match self.link.first() {
+            Some((born, kept)) => Next {
+                born: Some(born),
+                kept,
+                phase: Phase::First,
+                variant,
+            },
+            None => Next {
+                born: self.errand.born,
+                kept: Moment::MAX,
+                phase: self.errand.phase,
+                variant,
+            },
+        }
+    }
+
+    fn run(&mut self, now: Moment, patience: Span) -> Option<Span> {
         if self.ended {
             return None;
         }
-        let signal = self.next(now)?;
-        let last = matches!(signal, Signal::End);
-        match self.engine.run(now, signal, &mut self.out) {
+        let signal = self.next(now, patience)?;
+        self.last |= matches!(signal, Signal::End);
+        self.errand.variant = self.engine.variant();
+        if let Signal::Item(unit) = &signal {
+            self.errand.born = Some(unit.born);
+            self.errand.phase = Phase::First;
+            self.errand.spent = Span::ZERO;
+        }
+        if let Some(gauge) = self.work.gauge.get() {
+            self.out.strain = gauge.read();
+        }
+        let before = self.out.signals.len();
+        let ran = self.engine.run(now, signal, &mut self.out);
+        let goes_on = matches!(&ran, Ok(Wake::At(moment)) if *moment <= now);
+        let told = self.out.signals[before..]
+            .iter()
+            .any(|signal| matches!(signal, Signal::Item(_)));
+        self.errand.done = told || !goes_on;
+        self.errand.told = told && goes_on;
+        match ran {
             Ok(Wake::At(moment)) => self.timer = Some(moment),
             Ok(Wake::OnSignal) => self.timer = None,
             Err(Fault::Reset(_)) => self.out.lose(Lost::Undecodable, 1),
@@ -159,7 +235,9 @@ where
                 self.ended = true;
             }
         }
-        self.ended |= last;
+        // Without a timer it would linger for ever.
+        let lingers = std::mem::take(&mut self.out.lingers) && self.timer.is_some();
+        self.ended |= self.last && !lingers;
         if self.ended {
             self.out.end();
         }
@@ -185,8 +263,18 @@ where
         self.fan.room() != Some(0)
     }
 
-    fn took(&mut self, cost: Span) {
+    fn took(&mut self, cost: Span) -> Option<(Phase, u8, Span)> {
         self.engine.took(cost);
+        let errand = &mut self.errand;
+        errand.spent += cost;
+        if !errand.done {
+            return None;
+        }
+        let learnt = (errand.phase, errand.variant, std::mem::take(&mut errand.spent));
+        if errand.told {
+            errand.phase = Phase::More;
+        }
+        Some(learnt)
     }
 
     fn kill(&mut self, now: Moment) {
@@ -216,6 +304,7 @@ where
             meter,
             epoch,
             upstream,
+            ..
         } = &self.work;
         for (why, count) in self.out.losses.drain(..) {
             meter.lost(name, why, count);

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::media::Request;
+use crate::schedule::Strain;
 use crate::stamped::Stamped;
 use crate::time::{Moment, Span};
 
@@ -128,6 +129,11 @@ pub trait Engine: Send {
     }
     /// Hears how long its last slice took, measured live or modelled in simulation.
     fn took(&mut self, _cost: Span) {}
+    /// In which of its configurations it works now (a size, a rung): what it takes is learnt for each by itself, and 0 is the
+    /// first.
+    fn variant(&self) -> u8 {
+        0
+    }
 }
 
 impl<S: Stage + ?Sized> Stage for Box<S> {
@@ -156,6 +162,9 @@ impl<E: Engine + ?Sized> Engine for Box<E> {
     fn took(&mut self, cost: Span) {
         (**self).took(cost);
     }
+    fn variant(&self) -> u8 {
+        (**self).variant()
+    }
 }
 
 /// What one step produced, in order. The host empties it after every step.
@@ -165,6 +174,8 @@ pub struct Outbox<T> {
     pub(crate) losses: Vec<(Lost, u32)>,
     pub(crate) requests: Vec<Request>,
     pub(crate) spent: Span,
+    pub(crate) lingers: bool,
+    pub(crate) strain: Strain,
 }
 
 impl<T> Default for Outbox<T> {
@@ -174,6 +185,8 @@ impl<T> Default for Outbox<T> {
             losses: Vec::new(),
             requests: Vec::new(),
             spent: Span::ZERO,
+            lingers: false,
+            strain: Strain::None,
         }
     }
 }
@@ -195,6 +208,22 @@ impl<T> Outbox<T> {
         // The node knows its name, the stage does not: an empty name is filled in on delivery.
         self.signals.push(Signal::Gap(Gap { stage: "", why, count }));
     }
+    /// Counts `count` units that were not made here, where nobody misses them in their place.
+    pub fn skip(&mut self, why: Lost, count: u32) {
+        self.losses.push((why, count));
+    }
+    /// What is to give way in this step, because the machine has too much to do. An argument of the step, as time is.
+    #[inline]
+    pub fn strain(&self) -> Strain {
+        self.strain
+    }
+    /// An outbox under a strain; for tests and for stages that wrap stages.
+    pub fn under(strain: Strain) -> Outbox<T> {
+        Outbox {
+            strain,
+            ..Outbox::default()
+        }
+    }
     /// Sends a request back to `ingest`.
     pub fn request(&mut self, request: Request) {
         self.requests.push(request);
@@ -203,7 +232,13 @@ impl<T> Outbox<T> {
     pub fn end(&mut self) {
         self.signals.push(Signal::End);
     }
-    /// In simulation: this slice would have taken so long. The live host measures instead.
+    /// After [`Signal::End`]: there is more to say, so this is not the last step. The next comes with the timer that the answer asks
+    /// for.
+    pub fn linger(&mut self) {
+        self.lingers = true;
+    }
+    /// In simulation: this slice would have taken so long. The live host measures instead; there it is what others took of
+    /// processors for the engine since its last slice, and counts where it is more.
     pub fn spend(&mut self, cost: Span) {
         self.spent += cost;
     }

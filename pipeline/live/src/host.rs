@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hearsight_core::graph::{Graph, NodeId, Source};
 use hearsight_core::media::Flow;
-use hearsight_core::schedule::{Lane, Schedule};
+use hearsight_core::schedule::{Admission, Crew, Lane, Load, Member, Policy, Schedule};
 use hearsight_core::stage::{Signal, Why};
 use hearsight_core::time::{Moment, Span};
 use tokio::sync::Notify;
@@ -19,12 +19,19 @@ use crate::clock::Clock;
 /// How long a session that was told to end may take to let its last words out.
 const FAREWELL: Span = Span::from_secs(5);
 
-/// How far the thread that thinks steps back (nice value, of that thread alone on Linux, and of those that it starts): it
-/// gets about a third of what an engine thread gets where both want the processor.
-const THINKING_NICE: i32 = 5;
+/// How far threads that think and show step back (nice value, of each alone on Linux, and of those that it starts): one gets about
+/// a tenth of what an engine thread gets where both want the processor.
+const ASIDE_NICE: i32 = 10;
 
-/// How far those step back that show: about a tenth.
-const SHOWING_NICE: i32 = 10;
+/// What the threads of a crew are called.
+fn name(crew: Crew) -> &'static str {
+    match crew {
+        Crew::Listeners => "listen",
+        Crew::Engines => "engine",
+        Crew::Thinkers => "think",
+        Crew::Showers => "show",
+    }
+}
 
 /// Engine threads and a clock, shared by all sessions. The threads end when the last handle is dropped.
 #[derive(Clone)]
@@ -35,29 +42,22 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts `threads` engine threads, at least one, and beside them those for [`Lane::Think`] and [`Lane::Show`].
+    /// Starts `threads` engine threads, at least one, and beside them those for [`Lane::Listen`], [`Lane::Think`] and [`Lane::Show`].
     pub fn start(clock: Clock, threads: usize) -> std::io::Result<Host> {
         let lanes = Arc::new(Lanes {
+            clock,
             schedule: Mutex::new(Schedule::new(threads)),
-            ready: Condvar::new(),
-            thought: Condvar::new(),
-            shown: Condvar::new(),
+            ready: Default::default(),
             closing: AtomicBool::new(false),
         });
         let mut handles = Vec::new();
-        for number in 0..threads.max(1) {
-            let lanes = lanes.clone();
-            let thread = std::thread::Builder::new().name(format!("engine-{number}"));
-            handles.push(thread.spawn(move || lanes.work())?);
-        }
-        let thinker = lanes.clone();
-        let thread = std::thread::Builder::new().name("engine-think".into());
-        handles.push(thread.spawn(move || thinker.aside(THINKING_NICE, &thinker.thought, Schedule::think))?);
-        let showing = lanes.lock().showing();
-        for number in 0..showing {
-            let lanes = lanes.clone();
-            let thread = std::thread::Builder::new().name(format!("show-{number}"));
-            handles.push(thread.spawn(move || lanes.aside(SHOWING_NICE, &lanes.shown, Schedule::show))?);
+        for crew in Crew::ALL {
+            let hands = lanes.lock().hands(crew);
+            for number in 0..hands {
+                let lanes = lanes.clone();
+                let thread = std::thread::Builder::new().name(format!("{}-{number}", name(crew)));
+                handles.push(thread.spawn(move || lanes.serve(crew))?);
+            }
         }
         Ok(Host {
             lanes: lanes.clone(),
@@ -69,9 +69,20 @@ impl Host {
     /// Brings a graph to life on the tokio runtime that this is called from. It ends when its sources have sent
     /// [`Signal::End`] and everything was let out, or some seconds after [`Session::close`].
     pub fn adopt(&self, graph: Graph) -> Session {
+        self.adopt_for(graph, None)
+    }
+
+    /// As [`Host::adopt`], for a user: all sessions of one user share a part of the machine.
+    pub fn adopt_for(&self, graph: Graph, user: Option<u64>) -> Session {
+        let member = {
+            let mut schedule = self.lanes.lock();
+            graph.set_gauge(schedule.gauge());
+            schedule.enter(user)
+        };
         let states = graph.nodes().map(|_| AtomicU8::new(IDLE)).collect();
         let life = Arc::new(Life {
             graph,
+            member,
             states,
             floor: Notify::new(),
             closing: AtomicBool::new(false),
@@ -82,9 +93,38 @@ impl Host {
         Session { life }
     }
 
+    /// Says who may come in from now on.
+    pub fn set_admission(&self, admission: Admission) {
+        self.lanes.lock().set_admission(admission);
+    }
+
+    /// A place for one more session, if it finds room without hurting those that are here; otherwise when to ask again. Hold it until
+    /// the session is adopted: many may knock at once, and opening one takes time.
+    pub fn admit(&self) -> Result<Place, Span> {
+        let mut schedule = self.lanes.lock();
+        schedule.admit(self.clock.now())?;
+        schedule.expect();
+        Ok(Place(self.lanes.clone()))
+    }
+
+    /// How the machine stands.
+    pub fn load(&self) -> Load {
+        self.lanes.lock().load()
+    }
+
     /// The host's clock.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+}
+
+/// Room for a session that is on its way.
+#[must_use]
+pub struct Place(Arc<Lanes>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().arrived();
     }
 }
 
@@ -130,11 +170,18 @@ const AGAIN: u8 = 3;
 
 struct Life {
     graph: Graph,
+    member: Member,
     states: Vec<AtomicU8>,
     floor: Notify,
     closing: AtomicBool,
     lanes: Arc<Lanes>,
     clock: Clock,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.lanes.lock().leave(self.member);
+    }
 }
 
 impl Life {
@@ -157,20 +204,24 @@ impl Life {
             _ => None,
         };
         if state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) == Ok(IDLE) {
-            self.lanes.push(self.graph.lane(node), Arc::downgrade(self), node);
+            self.lanes.push(self, node);
         }
     }
 
-    /// One slice of an engine, on an engine thread.
-    fn slice(self: &Arc<Life>, node: NodeId) {
+    /// One slice of an engine, on an engine thread; answers with what it took of processors.
+    fn slice(self: &Arc<Life>, node: NodeId) -> Span {
         let state = &self.states[node.index()];
         state.store(RUNNING, Ordering::Release);
         let began = self.clock.now();
         let ran = catch_unwind(AssertUnwindSafe(|| self.graph.run(node, began)));
         let ended = self.clock.now();
+        let mut took = ended - began;
         match ran {
-            Ok(Some(_)) => {
-                self.graph.took(node, ended - began);
+            Ok(Some(aside)) => {
+                took = took.max(aside);
+                if let Some((service, whole)) = self.graph.took(node, ended - began) {
+                    self.lanes.lock().learn(ended, service, whole);
+                }
                 self.graph.deliver(node, ended);
             }
             Ok(None) => {}
@@ -185,6 +236,7 @@ impl Life {
         if again || self.graph.due(node, ended) {
             self.wake(node);
         }
+        took
     }
 
     /// One step of a quick node; false when it had nothing to do.
@@ -266,12 +318,10 @@ type Key = (Weak<Life>, NodeId);
 
 /// The engines that wait for a thread.
 struct Lanes {
+    clock: Clock,
     schedule: Mutex<Schedule<Key>>,
-    ready: Condvar,
-    /// There is something to think about.
-    thought: Condvar,
-    /// There is something to show.
-    shown: Condvar,
+    /// There is something to do, for each crew.
+    ready: [Condvar; Crew::ALL.len()],
     closing: AtomicBool,
 }
 
@@ -280,43 +330,45 @@ impl Lanes {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, lane: Lane, life: Weak<Life>, node: NodeId) {
-        self.lock().push(lane, (life, node));
-        match lane {
-            Lane::Think => self.thought.notify_one(),
-            Lane::Show => self.shown.notify_one(),
-            Lane::Quick | Lane::Hear | Lane::See => self.ready.notify_one(),
-        }
+    fn push(&self, life: &Arc<Life>, node: NodeId) {
+        let now = self.clock.now();
+        // The node is idle, and nobody else queues it: asking it does not wait.
+        let task = life.graph.task(node, now, life.member);
+        let lane = task.lane;
+        let patience = self.lock().push(now, task, (Arc::downgrade(life), node));
+        life.graph.set_patience(node, patience);
+        self.ready[Crew::of(Policy::Ours, lane) as usize].notify_one();
     }
 
     /// An engine thread.
-    fn work(&self) {
-        while let Some((lane, (life, node))) = self.take(&self.ready, Schedule::pop) {
-            if let Some(life) = life.upgrade() {
-                life.slice(node);
-            }
+    fn work(&self, crew: Crew) {
+        while let Some((lane, (life, node))) = self.take(crew) {
+            let life = life.upgrade();
+            let took = life.as_ref().map_or(Span::ZERO, |life| life.slice(node));
+            let member = life.as_ref().map(|life| life.member);
+            self.lock().done(self.clock.now(), lane, member, took);
+            // Only now: its member's place may be another's next.
+            drop(life);
             if lane == Lane::See {
-                self.lock().seen();
-                self.ready.notify_one();
+                self.ready[Crew::Engines as usize].notify_one();
             }
         }
     }
 
-    /// A thread that steps back for the others: being late is its budget, being heard is theirs.
-    fn aside(&self, nice: i32, ready: &Condvar, next: impl Fn(&mut Schedule<Key>) -> Option<Key>) {
-        // Refused or not known on this system: it goes on with everybody's priority.
-        let _ = rustix::process::nice(nice);
-        while let Some((life, node)) = self.take(ready, &next) {
-            if let Some(life) = life.upgrade() {
-                life.slice(node);
-            }
+    /// One thread of a crew. Those whose budget is being late step back for those whose budget is being heard.
+    fn serve(&self, crew: Crew) {
+        if matches!(crew, Crew::Thinkers | Crew::Showers) {
+            // Refused or not known on this system: it goes on with everybody's priority.
+            let _ = rustix::process::nice(ASIDE_NICE);
         }
+        self.work(crew);
     }
 
-    fn take<T>(&self, ready: &Condvar, next: impl Fn(&mut Schedule<Key>) -> Option<T>) -> Option<T> {
+    fn take(&self, crew: Crew) -> Option<(Lane, Key)> {
+        let ready = &self.ready[crew as usize];
         let mut schedule = self.lock();
         while !self.closing.load(Ordering::Acquire) {
-            if let Some(next) = next(&mut schedule) {
+            if let Some(next) = schedule.pop(self.clock.now(), crew) {
                 return Some(next);
             }
             // A second at most, so that a lost wake-up could never become a hang.
@@ -335,9 +387,7 @@ struct Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.lanes.closing.store(true, Ordering::Release);
-        self.lanes.ready.notify_all();
-        self.lanes.thought.notify_all();
-        self.lanes.shown.notify_all();
+        self.lanes.ready.iter().for_each(Condvar::notify_all);
         let me = std::thread::current().id();
         for handle in self.handles.drain(..) {
             if handle.thread().id() != me {
@@ -348,114 +398,4 @@ impl Drop for Threads {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Receiver, sync_channel};
-
-    use hearsight_core::link::Keep;
-    use hearsight_core::meter::Meter;
-    use hearsight_core::stage::{Engine, Fault, Outbox, Wake};
-    use hearsight_core::stamped::Stamped;
-    use hearsight_core::time::MediaTime;
-
-    use super::*;
-
-    #[derive(Clone, Debug, PartialEq)]
-    struct Unit(u32);
-    impl Flow for Unit {}
-
-    /// Passes units on; falls over at one of them.
-    struct Relay {
-        fatal: Option<u32>,
-    }
-    impl Engine for Relay {
-        type In = Unit;
-        type Out = Unit;
-        fn run(&mut self, _: Moment, signal: Signal<Unit>, out: &mut Outbox<Unit>) -> Result<Wake, Fault> {
-            match signal {
-                Signal::Item(item) => {
-                    assert_ne!(Some(item.item.0), self.fatal, "told to panic");
-                    out.put(item);
-                }
-                Signal::Gap(gap) => out.pass(gap),
-                _ => {}
-            }
-            Ok(Wake::OnSignal)
-        }
-        fn slice(&self) -> Span {
-            Span::from_millis(1)
-        }
-    }
-
-    fn draw(fatal: Option<u32>) -> (Graph, Source<Unit>, Receiver<Signal<Unit>>) {
-        let mut graph = Graph::new(Meter::default(), Arc::new(|_| {}));
-        let (source, units) = graph.source("door", Span::ZERO);
-        let units = graph.engine("first", Lane::Hear, &units, Keep::Every(400), None, Relay { fatal });
-        let units = graph.engine(
-            "second",
-            Lane::See,
-            &units,
-            Keep::Every(400),
-            None,
-            Relay { fatal: None },
-        );
-        let (heard, ears) = sync_channel(1_024);
-        graph.sink("ears", &units, Keep::Every(400), move |_, signal| {
-            let _ = heard.try_send(signal);
-        });
-        (graph, source, ears)
-    }
-
-    fn unit(number: u32) -> Signal<Unit> {
-        Signal::Item(Stamped::new(MediaTime::ZERO, Moment::ZERO, Unit(number)))
-    }
-
-    fn heard(ears: &Receiver<Signal<Unit>>) -> Vec<u32> {
-        let mut units = Vec::new();
-        loop {
-            match ears.recv_timeout(Duration::from_secs(20)).expect("the session ends") {
-                Signal::Item(item) => units.push(item.item.0),
-                Signal::End => return units,
-                _ => {}
-            }
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn everything_arrives_in_order_on_any_number_of_threads() {
-        for threads in 1..=3 {
-            let host = Host::start(Clock::new(), threads).expect("threads");
-            let sessions: Vec<_> = (0..4)
-                .map(|_| {
-                    let (graph, source, ears) = draw(None);
-                    (host.adopt(graph), source, ears)
-                })
-                .collect();
-            for number in 0..300 {
-                sessions
-                    .iter()
-                    .for_each(|(session, source, _)| session.push(source, unit(number)));
-            }
-            sessions
-                .iter()
-                .for_each(|(session, source, _)| session.push(source, Signal::End));
-            for (_, _, ears) in &sessions {
-                assert_eq!(heard(ears), (0..300).collect::<Vec<_>>());
-            }
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_panic_ends_its_own_engine_and_nobody_elses_session() {
-        let host = Host::start(Clock::new(), 2).expect("threads");
-        let (broken, door, ears) = draw(Some(5));
-        let (sound, other_door, other_ears) = draw(None);
-        let (broken, sound) = (host.adopt(broken), host.adopt(sound));
-        for number in 0..20 {
-            broken.push(&door, unit(number));
-            sound.push(&other_door, unit(number));
-        }
-        sound.push(&other_door, Signal::End);
-        assert_eq!(heard(&ears), [0, 1, 2, 3, 4]);
-        assert_eq!(heard(&other_ears), (0..20).collect::<Vec<_>>());
-    }
-}
+mod tests;

@@ -12,6 +12,8 @@ use crate::stage::{Engine, Fault, Lost, Outbox, Signal, Stage, Wake};
 use crate::stamped::{Mark, Stamped};
 use crate::time::MediaTime;
 
+mod load;
+
 #[derive(Clone, Debug, PartialEq)]
 struct Unit(u32);
 impl Flow for Unit {}
