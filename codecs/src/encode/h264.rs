@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Dictionary, Error, Packet as Coded, Rational, codec, encoder, frame, picture};
+use hearsight_core::allocate::Map;
 use hearsight_core::media::{Codec, Packet, Picture, Plane, Planes};
 
-use super::EncodeError;
+use super::{EncodeError, regions};
 use crate::{h264, libav};
 
 /// What to encode to.
@@ -37,6 +38,8 @@ pub enum Preset {
     Veryfast,
     /// For what is to be coded while somebody waits, on a machine that has other things to do.
     Superfast,
+    /// For machines that have time for nothing else.
+    Ultrafast,
 }
 
 impl Preset {
@@ -45,6 +48,7 @@ impl Preset {
         match self {
             Preset::Veryfast => "veryfast",
             Preset::Superfast => "superfast",
+            Preset::Ultrafast => "ultrafast",
         }
     }
 }
@@ -56,6 +60,8 @@ pub struct H264Encoder {
     config: H264Config,
     pictures: i64,
     key_wanted: bool,
+    map: Option<Map>,
+    pace: f32,
 }
 
 impl H264Encoder {
@@ -102,14 +108,17 @@ impl H264Encoder {
         options.set("forced-idr", "1");
         // One slice per picture and repeatable output: zerolatency would cut a slice per core.
         options.set("threads", "1");
-        // Half a second of buffer: room for a key picture without a burst that a link would not carry.
-        options.set("bufsize", &(bitrate / 2).to_string());
+        // `ultrafast` turns it off, and x264 then ignores every region without a word.
+        options.set("aq-mode", "1");
+        options.set("bufsize", &buffer(bitrate).to_string());
         let encoder = video.open_with(options).map_err(refused)?;
         Ok(H264Encoder {
             encoder,
             config,
             pictures: 0,
             key_wanted: false,
+            map: None,
+            pace: fps as f32,
         })
     }
 
@@ -118,11 +127,32 @@ impl H264Encoder {
         self.key_wanted = true;
     }
 
-    /// Changes the rate from the next picture on, in bits per second.
+    /// Codes coarsely from the next picture on what the map says is worth little, so that its bits go where they matter. None:
+    /// all alike.
+    pub fn set_map(&mut self, map: Option<Map>) {
+        self.map = map;
+    }
+
+    /// Changes the rate from the next picture on, in bits per second, without a key picture.
     pub fn set_bitrate(&mut self, bitrate: u32) {
-        self.config.bitrate = bitrate;
-        self.encoder.set_bit_rate(bitrate as usize);
-        self.encoder.set_max_bit_rate(bitrate as usize);
+        self.set_rate(bitrate, self.pace);
+    }
+
+    /// The same, where from now on so many pictures come in a second, at most as many as it was opened for.
+    pub fn set_rate(&mut self, bitrate: u32, pace: f32) {
+        (self.config.bitrate, self.pace) = (bitrate, pace);
+        // x264 counts pictures, not time: where fewer come, each has more bits.
+        let times = (self.config.fps as f32 / pace.max(0.5)).max(1.0);
+        let counted = (bitrate as f32 * times) as usize;
+        // A buffer of the old rate would let a lower one burst for seconds.
+        regions::set_buffer(&mut self.encoder, buffer(bitrate));
+        self.encoder.set_bit_rate(counted);
+        self.encoder.set_max_bit_rate(counted);
+    }
+
+    /// Pictures that come in a second.
+    pub fn pace(&self) -> f32 {
+        self.pace
     }
 
     /// What it was opened with, and the rate as it is now.
@@ -138,6 +168,9 @@ impl H264Encoder {
         if std::mem::take(&mut self.key_wanted) {
             input.set_kind(picture::Type::I);
         }
+        if let Some(map) = &self.map {
+            regions::attach(&mut input, map, (self.config.width, self.config.height));
+        }
         self.encoder.send_frame(&input).map_err(refused)?;
         let mut unit = Coded::empty();
         self.encoder.receive_packet(&mut unit).map_err(refused)?;
@@ -149,6 +182,11 @@ impl H264Encoder {
             missing: 0,
         })
     }
+}
+
+/// Half a second: room for a key picture without a burst that a link would not carry.
+const fn buffer(bitrate: u32) -> u32 {
+    bitrate / 2
 }
 
 /// A picture of `width` × `height` copied into a frame of the library's. Errors: another size, planes too short.
@@ -198,4 +236,133 @@ fn copy_plane(
 
 fn refused(error: Error) -> EncodeError {
     EncodeError::Refused(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use hearsight_core::allocate::Regions;
+    use hearsight_core::media::{Point, Region};
+    use hearsight_core::stage::{Engine, Outbox, Signal};
+    use hearsight_core::stamped::Stamped;
+    use hearsight_core::time::{MediaTime, Moment};
+
+    use super::*;
+    use crate::h264::{Config, Decoder};
+    use crate::scenes::picture;
+
+    const SIZE: (u32, u32) = (640, 368);
+    /// Left, top, right and bottom of what matters, in pixels.
+    const PLACE: [usize; 4] = [64, 80, 256, 160];
+
+    /// Noise that moves: as hard to code as anything.
+    fn scene(number: i32) -> Picture<Planes> {
+        picture(SIZE.0, SIZE.1, |x, y| {
+            let mixed = ((x + number * 3) / 2).wrapping_mul(7_349) ^ (y / 2).wrapping_mul(9_151);
+            let mixed = (mixed ^ (mixed >> 7)).wrapping_mul(2_741);
+            (mixed >> 5) as u8
+        })
+    }
+
+    fn map() -> Map {
+        let [left, top, right, bottom] = PLACE.map(|pixels| pixels as f32);
+        let point = |x: f32, y: f32| Point {
+            x: x / SIZE.0 as f32,
+            y: y / SIZE.1 as f32,
+        };
+        let corners = [
+            point(left, top),
+            point(right, top),
+            point(right, bottom),
+            point(left, bottom),
+        ];
+        let mut regions = Regions::default();
+        regions.replace(MediaTime::ZERO, [Region { corners }]);
+        regions.map(MediaTime::ZERO).expect("a place")
+    }
+
+    fn encoder(preset: Preset, bitrate: u32) -> H264Encoder {
+        H264Encoder::new(H264Config {
+            width: SIZE.0,
+            height: SIZE.1,
+            fps: 30,
+            bitrate,
+            gop: 300,
+            preset,
+        })
+        .expect("libx264")
+    }
+
+    /// PSNR of the luma within the place, over the last ten pictures of forty, and all bits.
+    fn coded(preset: Preset, map: Option<Map>) -> (f64, usize) {
+        let mut encoder = encoder(preset, 400_000);
+        encoder.set_map(map);
+        let mut decoder = Decoder::new(Config::default()).expect("a decoder");
+        let (mut squares, mut count, mut bits) = (0.0, 0.0, 0);
+        for number in 0..40 {
+            let source = scene(number);
+            let packet = encoder.encode(&source).expect("coded");
+            bits += packet.payload.len() * 8;
+            let mut out = Outbox::default();
+            let at = MediaTime::from_millis(i64::from(number) * 33);
+            let unit = Stamped::new(at, Moment::ZERO, packet);
+            decoder
+                .run(Moment::ZERO, Signal::Item(unit), &mut out)
+                .expect("decoded");
+            for signal in out.drain() {
+                let Signal::Item(decoded) = signal else { continue };
+                if number < 30 {
+                    continue;
+                }
+                let [left, top, right, bottom] = PLACE;
+                for y in top..bottom {
+                    let wanted = &source.pixels.y.row(y, 640).expect("a row")[left..right];
+                    let got = &decoded.item.picture.pixels.y.row(y, 640).expect("a row")[left..right];
+                    squares += wanted
+                        .iter()
+                        .zip(got)
+                        .map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2))
+                        .sum::<f64>();
+                    count += (right - left) as f64;
+                }
+            }
+        }
+        assert!(count > 0.0, "something was decoded");
+        (10.0 * (255.0_f64.powi(2) * count / squares).log10(), bits)
+    }
+
+    #[test]
+    fn bits_go_where_the_map_says_with_every_preset_and_no_more_of_them() {
+        for preset in [Preset::Veryfast, Preset::Superfast, Preset::Ultrafast] {
+            let (alike, bits) = coded(preset, None);
+            let (framed, spent) = coded(preset, Some(map()));
+            assert!(
+                framed > alike + 2.0,
+                "{preset:?}: {framed} dB where all alike is {alike}"
+            );
+            assert!(spent as f64 <= bits as f64 * 1.1, "{preset:?}: {spent} bits for {bits}");
+        }
+    }
+
+    #[test]
+    fn the_rate_changes_within_a_second_and_without_a_key_picture() {
+        let mut encoder = encoder(Preset::Veryfast, 2_000_000);
+        let spent = |encoder: &mut H264Encoder, from: i32| {
+            let packets: Vec<Packet> = (from..from + 60)
+                .map(|number| encoder.encode(&scene(number)).expect("coded"))
+                .collect();
+            let bits: usize = packets[30..].iter().map(|packet| packet.payload.len() * 8).sum();
+            (bits, packets.iter().filter(|packet| packet.key).count())
+        };
+        let (wide, keys) = spent(&mut encoder, 0);
+        assert!(
+            (900_000..2_700_000).contains(&wide) && keys == 1,
+            "{wide} bits, {keys} keys"
+        );
+        encoder.set_bitrate(500_000);
+        let (thin, keys) = spent(&mut encoder, 60);
+        assert!(thin < wide / 2 && keys == 0, "{thin} bits after {wide}, {keys} keys");
+        encoder.set_bitrate(2_000_000);
+        let (again, keys) = spent(&mut encoder, 120);
+        assert!(again > wide / 2 && keys == 0, "{again} bits after {thin}, {keys} keys");
+    }
 }

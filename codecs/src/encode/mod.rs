@@ -2,6 +2,7 @@
 
 mod h264;
 mod opus;
+mod regions;
 
 use thiserror::Error;
 
