@@ -1,8 +1,11 @@
 //! Makes one plane of a picture from its neighbours, by the weighed ways.
 
+use pulp::NullaryFnOnce;
+
 use crate::compare::{Ways, Weights};
 use crate::grid::CELL;
 use crate::split::Split;
+use crate::wide::wide;
 
 /// Shares of one row of samples, each as long as the row.
 #[derive(Default)]
@@ -22,9 +25,22 @@ pub fn reference(
     let mut shares = Shares(std::array::from_fn(|_| vec![0.0; across * CELL]));
     for (row, target) in made.chunks_exact_mut(columns).enumerate() {
         shares.lay(weights, (across, down), row / CELL, row % CELL);
-        shares.mix(ways.row(row, across * CELL), split, target);
+        wide(Mixed(&shares, ways.row(row, across * CELL), split, target));
     }
     made
+}
+
+/// One row of samples.
+struct Mixed<'a>(&'a Shares, [[&'a [u8]; 2]; 3], Split, &'a mut [u8]);
+
+impl NullaryFnOnce for Mixed<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self(shares, ways, split, target) = self;
+        shares.mix(ways, split, target);
+    }
 }
 
 /// Added to the difference in one sample, in codes, before it counts against a way: what coding alone makes.
@@ -71,6 +87,7 @@ impl Shares {
         }
     }
 
+    #[inline(always)]
     fn mix(&self, ways: [[&[u8]; 2]; 3], split: Split, target: &mut [u8]) {
         let length = target.len();
         let [[a, b], backward, still] = ways.map(|pair| pair.map(|line| &line[..length]));

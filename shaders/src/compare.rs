@@ -20,7 +20,7 @@ pub struct Weights {
     pub later: f32,
 }
 
-/// What is known of motion on the earlier and on the later picture, by cells: where content went on, and where not.
+/// What is known of motion on the earlier and on the later picture, by blocks: where content went on, and where not.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'a> {
     /// Smoothed motion that led to the earlier picture; none when it is not known.
@@ -115,8 +115,10 @@ fn share(vector: Vector, (column, row): (i32, i32), sides: Sides<'_>, split: Spl
     };
     let cells = |part: i16| (i32::from(part) + 32) >> 6;
     let ([back_x, back_y], [on_x, on_y]) = (split.back(vector).map(cells), split.onward(vector).map(cells));
-    let seen_later = agreement(vector, sides.later.at(column + on_x, row + on_y));
-    let seen_earlier = agreement(vector, before.at(column - back_x, row - back_y));
+    // A block is two cells wide.
+    let met = |grid: &Grid, column: i32, row: i32| grid.at(column >> 1, row >> 1);
+    let seen_later = agreement(vector, met(sides.later, column + on_x, row + on_y));
+    let seen_earlier = agreement(vector, met(before, column - back_x, row - back_y));
     later * seen_later / (later * seen_later + (1.0 - later) * seen_earlier)
 }
 

@@ -1,7 +1,8 @@
 // How far each way of making a picture is to be trusted: `sum` the differences of each cell, then `weigh` them.
 //
 // Inputs:  ways: luma along the forward and the backward vectors, as warp.wgsl makes it; earlier, later: luma, r8unorm;
-//          fine: the forward vectors by cells; onward, past: smoothed vectors that led to the later, to the earlier picture.
+//          fine: the forward vectors by cells; onward, past: smoothed vectors by blocks of
+//          8 × 8 pixels, that led to the later, to the earlier picture.
 // Outputs: sums: per cell the sums of absolute differences along the forward, the backward vectors and at rest, and the
 //          forward vector; verdict: the sum of the least of these over all cells, and the greatest at rest;
 //          weights: shares of the three ways, and the later picture's share of the first.
@@ -68,6 +69,13 @@ fn inside(place: vec2<i32>) -> u32 {
     return u32(moved.y) * shape.columns + u32(moved.x);
 }
 
+// The vector of the block that a cell lies in.
+fn block_of(cell: vec2<i32>) -> u32 {
+    let last = vec2<i32>(i32(shape.columns), i32(shape.rows)) - 1;
+    let moved = clamp(cell, vec2<i32>(0), last) >> vec2<u32>(1u);
+    return u32(moved.y) * ((shape.columns + 1u) / 2u) + u32(moved.x);
+}
+
 fn agreement(one: vec2<i32>, other: vec2<i32>) -> f32 {
     let distance = vec2<f32>(one - other) / 64.0;
     return 1.0 / (1.0 + dot(distance, distance));
@@ -79,8 +87,8 @@ fn later_share(vector: vec2<i32>, cell: vec2<i32>) -> f32 {
         return time;
     }
     let back = (vector * shape.split + 128) >> vec2<u32>(8u);
-    let there = inside(cell + ((vector - back + 32) >> vec2<u32>(6u)));
-    let here = inside(cell - ((back + 32) >> vec2<u32>(6u)));
+    let there = block_of(cell + ((vector - back + 32) >> vec2<u32>(6u)));
+    let here = block_of(cell - ((back + 32) >> vec2<u32>(6u)));
     let seen_later = agreement(vector, parts(onward[there]));
     let seen_earlier = agreement(vector, parts(past[here]));
     return time * seen_later / (time * seen_later + (1.0 - time) * seen_earlier);

@@ -1,10 +1,10 @@
-// The decoder's blocks, laid out as one vector per cell: `claim` once for each block, then `lay` once for each cell.
+// The coder's blocks, laid out on a grid: `claim` once for each of them, then `lay` once for each square of the grid.
 //
 // Inputs:  blocks: columns (first, and one after the last in the upper half), rows likewise, vector, nothing;
-//          owner: one more than the number of the block that a cell belongs to; 0 before `claim`.
-// Outputs: grid (columns × rows): one vector per cell, x in the lower and y in the upper half; 0x80008000 where no block is.
-// Spaces:  cells of 4 × 4 luma pixels; vectors in 1/16 pixel, from the earlier to the later picture.
-// Cost:    16 bytes read per block, one atomic operation per covered cell; 8 bytes read and 8 written per cell.
+//          owner: one more than the number of the block that a square belongs to; 0 before `claim`.
+// Outputs: grid (columns × rows): one vector per square, x in the lower and y in the upper half; 0x80008000 where no block is.
+// Spaces:  squares of 8 × 8 luma pixels; vectors in 1/16 pixel, from the earlier to the later picture.
+// Cost:    16 bytes read per block, one atomic operation per covered square; 8 bytes read and 8 written per square.
 
 struct Shape {
     columns: u32,

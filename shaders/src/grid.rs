@@ -5,6 +5,9 @@ use hearsight_core::media::MotionField;
 /// Luma pixels on a side of one cell, the finest unit of motion: the smallest block of H.264.
 pub const CELL: usize = 4;
 
+/// Luma pixels on a side of one block: coders seldom split motion further.
+pub const BLOCK: usize = 2 * CELL;
+
 /// Units of motion in one pixel. Vectors of H.264 are multiples of a quarter.
 pub const UNITS: i16 = 16;
 
@@ -39,6 +42,7 @@ impl Grid {
     }
 
     /// The vector at a place, which is moved onto the grid.
+    #[inline(always)]
     pub fn at(&self, column: i32, row: i32) -> Vector {
         let column = column.clamp(0, self.columns as i32 - 1) as usize;
         let row = row.clamp(0, self.rows as i32 - 1) as usize;
@@ -61,12 +65,18 @@ pub fn cells((width, height): (u32, u32)) -> (usize, usize) {
     ((width as usize).div_ceil(CELL), (height as usize).div_ceil(CELL))
 }
 
+/// Blocks of a picture of so many pixels, per row and per column.
+pub fn blocks((width, height): (u32, u32)) -> (usize, usize) {
+    ((width as usize).div_ceil(BLOCK), (height as usize).div_ceil(BLOCK))
+}
+
 /// The largest block that is believed, in pixels on a side: four times that of a macroblock. It bounds the work that a
 /// hostile field can make.
 const LARGEST_BLOCK: u8 = 64;
 
-/// The most blocks of a field that are looked at: as many as its cells can hold, from two references each.
-pub(crate) fn most_blocks(columns: usize, rows: usize) -> usize {
+/// The most blocks of a field that are looked at: as many as a picture's cells can hold, from two references each.
+pub(crate) fn most_blocks(size: (u32, u32)) -> usize {
+    let (columns, rows) = cells(size);
     2 * columns * rows
 }
 
@@ -82,17 +92,18 @@ pub(crate) fn vector_from_block(block: &hearsight_core::media::Block) -> Option<
     believed.then(|| vector.map(|part| part.round() as i16))
 }
 
-/// Of a block, the first cells and the ones after the last that it covers, on a grid of so many: columns, then rows.
+/// Of a coder's block, the first and the ones after the last that it covers of so many columns and rows of a picture's
+/// squares of `side` pixels: columns, then rows.
 pub(crate) fn covered(
     block: &hearsight_core::media::Block,
-    columns: usize,
-    rows: usize,
+    side: usize,
+    (columns, rows): (usize, usize),
 ) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-    let span = |start: i16, length: u8, cells: usize| {
+    let span = |start: i16, length: u8, most: usize| {
         let start = i32::from(start);
-        // A cell is the block's where its first pixel is.
-        let cell = |pixel: i32| (pixel.max(0) as usize).div_ceil(CELL).min(cells);
-        cell(start)..cell(start + i32::from(length))
+        // A square is the block's where its first pixel is.
+        let square = |pixel: i32| (pixel.max(0) as usize).div_ceil(side).min(most);
+        square(start)..square(start + i32::from(length))
     };
     (span(block.x, block.width, columns), span(block.y, block.height, rows))
 }

@@ -16,7 +16,7 @@ use hearsight_core::media::{MotionField, Picture, Plane, Planes};
 use crate::compare::{self, Sides, Ways, Weights};
 use crate::conv::Tensor;
 use crate::features::{self, Features};
-use crate::grid::{CELL, Grid, tells};
+use crate::grid::{BLOCK, CELL, Grid, cells, tells};
 use crate::network::Ready;
 use crate::padded::Padded;
 use crate::planes::{PlanesError, sheets};
@@ -30,6 +30,7 @@ use crate::{blend, fill, median, project, pyramid, residual, resize, seek, smoot
 #[derive(Clone, Debug)]
 pub struct Motion {
     size: (u32, u32),
+    /// By blocks.
     pub(crate) soft: Grid,
     tells: bool,
 }
@@ -37,7 +38,7 @@ pub struct Motion {
 impl Motion {
     /// Lays out the vectors of a picture of so many pixels. Takes any field.
     pub fn new(field: &MotionField, size: (u32, u32)) -> Self {
-        let soft = smooth::reference(&median::reference(&fill::reference(field, size))).or_zero();
+        let soft = smooth::reference(&median::reference(&fill::reference(field, size, BLOCK))).or_zero();
         let tells = tells(field);
         Self { size, soft, tells }
     }
@@ -305,12 +306,11 @@ impl Scene<'_> {
             let quarter = pyramid::reference(&half);
             [half, quarter]
         });
-        let by_blocks = resize::reference(&motion.soft, Change::Halve);
-        let by_groups = resize::reference(&by_blocks, Change::Halve);
-        let soft = [by_blocks, by_groups];
+        let by_groups = resize::reference(&motion.soft, Change::Halve);
+        let soft = [&motion.soft, &by_groups];
         [Side::Earlier, Side::Later].map(|anchor| {
-            let found = seek::reference(&earlier, &later, &soft, anchor);
-            project::reference(&found, (motion.soft.columns, motion.soft.rows), anchor, self.split)
+            let found = seek::reference(&earlier, &later, soft, anchor);
+            project::reference(&found, cells(motion.size), anchor, self.split)
         })
     }
 

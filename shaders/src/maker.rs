@@ -3,7 +3,7 @@
 use hearsight_core::media::{MotionField, Picture};
 
 use crate::device::{Device, DeviceError, Home};
-use crate::grid::{cells, covered, most_blocks, tells, vector_from_block};
+use crate::grid::{BLOCK, blocks, cells, covered, most_blocks, tells, vector_from_block};
 use crate::interpolate::{self, Held, Plan, Rung, SAME};
 pub use crate::kernel::{Cost, Step};
 use crate::kernel::{Kernel, Pass, Rooms, storage, with_times};
@@ -237,8 +237,8 @@ impl Maker {
     }
 
     fn lay_out(&self, pass: &mut Pass<'_>, gpu: &wgpu::Device, field: &MotionField, size: (u32, u32)) -> Motion {
-        let (columns, rows) = cells(size);
-        let blocks = blocks_of(field, columns, rows);
+        let (columns, rows) = blocks(size);
+        let blocks = blocks_of(field, size);
         let bytes = (columns * rows * 4) as u64;
         // One is handed out, four are used in between.
         let soft = storage(gpu, bytes);
@@ -357,13 +357,13 @@ enum Prepared<'a> {
 }
 
 /// The blocks as fill.wgsl reads them: 16 bytes each.
-fn blocks_of(field: &MotionField, columns: usize, rows: usize) -> Vec<u8> {
+fn blocks_of(field: &MotionField, size: (u32, u32)) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for block in field.blocks.iter().take(most_blocks(columns, rows)) {
+    for block in field.blocks.iter().take(most_blocks(size)) {
         let Some([x, y]) = vector_from_block(block) else {
             continue;
         };
-        let (across, down) = covered(block, columns, rows);
+        let (across, down) = covered(block, BLOCK, blocks(size));
         let range = |range: std::ops::Range<usize>| range.start as u32 | (range.end as u32) << 16;
         let vector = u32::from(x as u16) | u32::from(y as u16) << 16;
         for word in [range(across), range(down), vector, 0] {

@@ -1,15 +1,17 @@
 //! Takes away vectors that their surroundings do not bear out.
 
+use pulp::NullaryFnOnce;
+
 use crate::grid::Grid;
 use crate::wide::wide;
 
-/// Cells that vote on one: 5 × 5.
-const VOTES: usize = 25;
+/// Squares that vote on one: 3 × 3.
+const VOTES: usize = 9;
 
 /// Lanes that are sorted together.
 const LANES: usize = 16;
 
-/// The median of the known cells among 5 × 5, part by part; unknown where none is known. Beyond its edges the grid goes
+/// The median of the known vectors among 3 × 3, part by part; unknown where none is known. Beyond its edges the grid goes
 /// on as at them.
 pub fn reference(grid: &Grid) -> Grid {
     let Grid { columns, rows, .. } = *grid;
@@ -17,25 +19,36 @@ pub fn reference(grid: &Grid) -> Grid {
     if columns == 0 || rows == 0 {
         return made;
     }
-    // Two cells more on either side, and lanes to run over at the end.
-    let padded = (columns + 4) * 2 + LANES;
+    // One square more on either side, and lanes to run over at the end.
+    let padded = (columns + 2) * 2 + LANES;
     let mut lines = vec![0_i16; padded * rows];
     for (row, line) in lines.chunks_exact_mut(padded).enumerate() {
         for (column, pair) in line.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            *pair = grid.at(column as i32 - 2, row as i32);
+            *pair = grid.at(column as i32 - 1, row as i32);
         }
     }
     for (row, target) in made.vectors.chunks_exact_mut(columns).enumerate() {
-        let line = |offset: usize| &lines[(row + offset).saturating_sub(2).min(rows - 1) * padded..][..padded];
-        let window: [&[i16]; 5] = std::array::from_fn(line);
-        wide(|| {
-            for (index, target) in target.as_flattened_mut().chunks_mut(LANES).enumerate() {
-                let votes = std::array::from_fn(|vote| ballot(window[vote / 5], index * LANES + vote % 5 * 2, vote));
-                target.copy_from_slice(&middle(votes)[..target.len()]);
-            }
-        });
+        let line = |offset: usize| &lines[(row + offset).saturating_sub(1).min(rows - 1) * padded..][..padded];
+        let window: [&[i16]; 3] = std::array::from_fn(line);
+        wide(Middles(window, target.as_flattened_mut()));
     }
     made
+}
+
+/// Of one row, from the three around it.
+struct Middles<'a>([&'a [i16]; 3], &'a mut [i16]);
+
+impl NullaryFnOnce for Middles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self(window, row) = self;
+        for (index, target) in row.chunks_mut(LANES).enumerate() {
+            let votes = std::array::from_fn(|vote| ballot(window[vote / 3], index * LANES + vote % 3 * 2, vote));
+            target.copy_from_slice(&middle(votes)[..target.len()]);
+        }
+    }
 }
 
 /// One vote for each lane. The unknown ones go to either extreme in turn, so that they cancel each other.
@@ -49,7 +62,7 @@ fn ballot(line: &[i16], from: usize, vote: usize) -> [i16; LANES] {
     votes
 }
 
-/// The thirteenth of 25 in each lane: the extremes of what may still be it are taken away until one is left, with one
+/// The fifth of nine in each lane: the extremes of what may still be it are taken away until one is left, with one
 /// more vote let in each time (the "forgetful" selection of Paeth, Graphics Gems, 1990).
 #[inline(always)]
 fn middle(votes: [[i16; LANES]; VOTES]) -> [i16; LANES] {

@@ -5,6 +5,9 @@ use crate::planes::Sheet;
 /// Samples that are added on every side: more than any window is wide, so that a window further out is all edge.
 pub(crate) const MARGIN: i32 = 24;
 
+/// Bytes after the last sample, so that what begins at any sample can be read in a register's width.
+const SLACK: usize = 16;
+
 /// A copy of a plane with some samples more on every side, each equal to the nearest one inside.
 #[derive(Debug, Default)]
 pub struct Padded {
@@ -28,7 +31,8 @@ impl Padded {
         (self.columns, self.rows) = (sheet.columns as i32, sheet.rows as i32);
         self.stride = sheet.columns as usize + 2 * margin;
         self.bytes.clear();
-        self.bytes.reserve(self.stride * (sheet.rows as usize + 2 * margin));
+        self.bytes
+            .reserve(self.stride * (sheet.rows as usize + 2 * margin) + SLACK);
         for row in -MARGIN..self.rows + MARGIN {
             let start = row.clamp(0, self.rows - 1) as usize * sheet.stride;
             let line = &sheet.bytes[start..start + sheet.columns as usize];
@@ -37,6 +41,7 @@ impl Padded {
             self.bytes.extend_from_slice(line);
             self.bytes.resize(self.bytes.len() + margin, last);
         }
+        self.bytes.resize(self.bytes.len() + SLACK, 0);
     }
 
     /// Columns and rows of the plane itself.
@@ -56,6 +61,7 @@ impl Padded {
 
     /// The memory from the sample at (x, y) on. A window of `side` + 1 samples from there lies inside: one that would not
     /// is moved to where all its samples are the same ones.
+    #[inline(always)]
     pub(crate) fn rows_from(&self, x: i32, y: i32, side: usize) -> &[u8] {
         let side = side as i32 + 1;
         let x = x.clamp(-MARGIN, self.columns + MARGIN - side) + MARGIN;

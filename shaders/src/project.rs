@@ -20,7 +20,11 @@ pub fn reference(found: &Grid, (columns, rows): (usize, usize), anchor: Side, sp
         *vector = between(found, middle);
         for _ in 0..ROUNDS {
             let way = anchor.way(*vector, split).map(i32::from);
-            *vector = between(found, [middle[0] + way[0], middle[1] + way[1]]);
+            let next = between(found, [middle[0] + way[0], middle[1] + way[1]]);
+            if next == *vector {
+                break;
+            }
+            *vector = next;
         }
     }
     made
@@ -31,7 +35,12 @@ fn between(found: &Grid, place: [i32; 2]) -> Vector {
     let place = place.map(|part| part - BLOCK / 2);
     let [column, row] = place.map(|part| part.div_euclid(BLOCK));
     let [right, below] = place.map(|part| part.rem_euclid(BLOCK));
-    let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| found.at(column + x, row + y));
+    let inside = |place: i32, length: usize| [place, place + 1].map(|it| it.clamp(0, length as i32 - 1) as usize);
+    let (columns, rows) = (inside(column, found.columns), inside(row, found.rows));
+    let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| found.vectors[rows[y] * found.columns + columns[x]]);
+    if corners.iter().all(|corner| *corner == corners[0]) {
+        return corners[0];
+    }
     let shares = [
         (BLOCK - right) * (BLOCK - below),
         right * (BLOCK - below),

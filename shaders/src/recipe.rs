@@ -3,9 +3,9 @@
 
 use hearsight_core::media::{MotionField, Picture, Planes};
 
-use crate::grid::{CELL, Grid, UNITS};
+use crate::fill;
+use crate::grid::{CELL, Grid, UNITS, Vector};
 use crate::planes::{PlanesError, Sheet, sheets};
-use crate::{fill, median, smooth};
 
 /// The luma half-way between two pictures of equal size, rows from the top, without padding; `motion` led to the later
 /// one. Errors: planes that do not hold their picture.
@@ -16,8 +16,8 @@ pub fn half_way(
 ) -> Result<Vec<u8>, PlanesError> {
     let [before, ..] = sheets(earlier)?;
     let [after, ..] = sheets(later)?;
-    let raw = fill::reference(motion, (earlier.width, earlier.height)).or_zero();
-    let field = smooth::reference(&median::reference(&raw));
+    let raw = fill::reference(motion, (earlier.width, earlier.height), CELL).or_zero();
+    let field = smooth(&median(&raw));
     let places = (0..earlier.height).flat_map(|y| (0..earlier.width).map(move |x| (x as f32, y as f32)));
     let sample = |(x, y): (f32, f32)| {
         let [dx, dy] = motion_at(&field, x, y).map(|part| part / 2.0);
@@ -25,6 +25,41 @@ pub fn half_way(
         mean.round() as u8
     };
     Ok(places.map(sample).collect())
+}
+
+/// The median of 5 × 5 cells, part by part.
+fn median(grid: &Grid) -> Grid {
+    each(grid, |column, row| {
+        let near = |vote: i32| grid.at(column + vote % 5 - 2, row + vote / 5 - 2);
+        [0, 1].map(|part| {
+            let mut votes: [i16; 25] = std::array::from_fn(|vote| near(vote as i32)[part]);
+            *votes.select_nth_unstable(12).1
+        })
+    })
+}
+
+/// A Gaussian with a deviation of two cells, up to three deviations away, first along rows and then along columns.
+fn smooth(grid: &Grid) -> Grid {
+    let share = |offset: i32| (-0.125 * (offset * offset) as f32).exp();
+    let total: f32 = (-6..=6).map(share).sum();
+    let pass = |grid: &Grid, (across, down): (i32, i32)| {
+        each(grid, |column, row| {
+            [0, 1].map(|part| {
+                let at = |offset: i32| grid.at(column + across * offset, row + down * offset)[part];
+                let sum: f32 = (-6..=6).map(|offset| share(offset) * f32::from(at(offset))).sum();
+                (sum / total).round() as i16
+            })
+        })
+    };
+    pass(&pass(grid, (1, 0)), (0, 1))
+}
+
+fn each(grid: &Grid, vector: impl Fn(i32, i32) -> Vector) -> Grid {
+    let mut made = grid.clone();
+    for (at, made) in made.vectors.iter_mut().enumerate() {
+        *made = vector((at % grid.columns) as i32, (at / grid.columns) as i32);
+    }
+    made
 }
 
 /// Motion at a pixel, in pixels, bilinear between the middles of cells.

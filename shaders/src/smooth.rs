@@ -1,12 +1,14 @@
 //! Evens out motion: neighbouring blocks of the coder move alike far more often than their vectors do.
 
+use pulp::NullaryFnOnce;
+
 use crate::grid::{Grid, UNKNOWN, Vector};
 use crate::wide::wide;
 
-/// A Gaussian with a deviation of two cells, up to three deviations away, in 1/4096. From the middle outwards.
-pub(crate) const WEIGHTS: [i32; 7] = [818, 722, 496, 266, 111, 36, 8];
+/// A Gaussian with a deviation of one place, up to three deviations away, in 1/4096. From the middle outwards.
+pub(crate) const WEIGHTS: [i32; 4] = [1636, 991, 221, 18];
 
-/// The Gaussian mean of the known cells around each, first along rows and then along columns; unknown where none is known
+/// The Gaussian mean of the known vectors around each, first along rows and then along columns; unknown where none is known
 /// that near. Rounded to units after each pass. Beyond its edges the grid goes on as at them.
 pub fn reference(grid: &Grid) -> Grid {
     if grid.columns == 0 || grid.rows == 0 {
@@ -55,18 +57,28 @@ struct Sums(Vec<[i32; 3]>);
 
 impl Sums {
     fn add(&mut self, vectors: &[Vector], weight: i32) {
-        wide(|| {
-            for (sum, vector) in self.0.iter_mut().zip(vectors) {
-                let weight = if *vector == UNKNOWN { 0 } else { weight };
-                // 4096 vectors of 14 bits fit 32: unchecked, they are summed side by side.
-                let more = [
-                    weight.wrapping_mul(i32::from(vector[0])),
-                    weight.wrapping_mul(i32::from(vector[1])),
-                    weight,
-                ];
-                *sum = [0, 1, 2].map(|part| sum[part].wrapping_add(more[part]));
-            }
-        });
+        wide(Added(&mut self.0, vectors, weight));
+    }
+}
+
+struct Added<'a>(&'a mut [[i32; 3]], &'a [Vector], i32);
+
+impl NullaryFnOnce for Added<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self(sums, vectors, weight) = self;
+        for (sum, vector) in sums.iter_mut().zip(vectors) {
+            let weight = if *vector == UNKNOWN { 0 } else { weight };
+            // 4096 vectors of 14 bits fit 32: unchecked, they are summed side by side.
+            let more = [
+                weight.wrapping_mul(i32::from(vector[0])),
+                weight.wrapping_mul(i32::from(vector[1])),
+                weight,
+            ];
+            *sum = [0, 1, 2].map(|part| sum[part].wrapping_add(more[part]));
+        }
     }
 }
 

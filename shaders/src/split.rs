@@ -32,11 +32,13 @@ impl Split {
     }
 
     /// The part of a motion that lies behind.
+    #[inline(always)]
     pub(crate) fn back(self, vector: Vector) -> Vector {
         vector.map(|part| ((i32::from(part) * self.0 + 128) >> 8) as i16)
     }
 
     /// The part of a motion that is still to come.
+    #[inline(always)]
     pub(crate) fn onward(self, vector: Vector) -> Vector {
         let back = self.back(vector);
         [vector[0] - back[0], vector[1] - back[1]]

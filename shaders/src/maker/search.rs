@@ -58,20 +58,16 @@ impl Scene<'_> {
     /// By cells: where the earlier picture's content goes, and where the later one's comes from.
     pub(super) fn search(&self, pass: &mut Pass<'_>, soft: &wgpu::Buffer) -> [wgpu::Buffer; 2] {
         let levels = self.pyramid(pass);
-        let (cells, blocks) = (self.cells(), self.blocks());
-        let groups = halved(blocks);
-        let by_blocks = self.halve(pass, soft, cells, blocks);
-        let by_groups = self.halve(pass, &by_blocks, blocks, groups);
+        let blocks = self.blocks();
+        let by_groups = self.halve(pass, soft, blocks, halved(blocks));
         let made = [Side::Earlier, Side::Later].map(|anchor| {
-            let found = self.seek(pass, &levels, anchor, [&by_blocks, &by_groups]);
+            let found = self.seek(pass, &levels, anchor, [soft, &by_groups]);
             let made = self.project(pass, &found, anchor);
             pass.give_back(found);
             made
         });
         let planes = levels.into_iter().map(|level| level.samples);
-        planes
-            .chain([by_blocks, by_groups])
-            .for_each(|room| pass.give_back(room));
+        planes.chain([by_groups]).for_each(|room| pass.give_back(room));
         made
     }
 
