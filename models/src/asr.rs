@@ -1,10 +1,22 @@
 //! What do they say: speech recognition, from segments of speech to words.
 
+mod aside;
+mod cascade;
+mod folder;
 mod hearing;
+mod hints;
+pub mod moonshine;
+mod pieces;
 pub mod pocketsphinx;
 mod stability;
+pub mod whisper;
+mod words;
 
+pub use aside::{Aside, Crew};
+pub use cascade::Cascade;
+pub use folder::BadModel;
 pub use hearing::Hearing;
+pub use hints::Hints;
 
 use std::sync::Arc;
 
@@ -29,6 +41,20 @@ pub struct Heard {
 pub struct Hypothesis {
     /// The words.
     pub words: Vec<Heard>,
+    /// So many of them, from the first on, come again in every later hypothesis of the segment but perhaps the last. A recogniser
+    /// that does not judge its words says 0.
+    pub sure: usize,
+}
+
+/// What a recogniser that works aside has found since it was last asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// Nothing new.
+    Nothing,
+    /// A new hypothesis of the segment under way.
+    Words(Hypothesis),
+    /// The last hypothesis of the segment that [`Recogniser::end`] ended.
+    Last(Hypothesis),
 }
 
 /// A recogniser of one stream, hearing one segment after the other. Streaming models decode as they hear; others may
@@ -46,8 +72,36 @@ pub trait Recogniser: Send {
     fn reset(&mut self);
     /// How much sound it likes at once: more is cheaper, less is quicker.
     fn portion(&self) -> Span;
-    /// The longest that [`Recogniser::hear`] takes for twice the [`Recogniser::portion`], or [`Recogniser::finish`].
+    /// The longest that [`Recogniser::hear`] takes for twice the [`Recogniser::portion`], or [`Recogniser::end`].
     fn slice(&self) -> Span;
+    /// The segment is over: its last hypothesis, or none yet where [`Recogniser::poll`] has it later.
+    fn end(&mut self) -> Result<Option<Hypothesis>, Fault> {
+        self.finish().map(Some)
+    }
+    /// What one that works aside has found by now.
+    fn poll(&mut self) -> Result<Found, Fault> {
+        Ok(Found::Nothing)
+    }
+    /// Whether there is something to [`Recogniser::poll`] for.
+    fn works(&self) -> bool {
+        false
+    }
+    /// Whether it takes more sound now. One that is behind does not: what waits then comes in a larger portion.
+    fn ready(&self) -> bool {
+        true
+    }
+    /// What processes and threads of its own have taken of processors since this was asked last, also between slices.
+    fn aside(&mut self) -> Span {
+        Span::ZERO
+    }
+    /// Nobody waits for the last hypothesis any longer: the best that there is, if any.
+    fn settle_for(&mut self) -> Option<Hypothesis> {
+        None
+    }
+    /// The longest from [`Recogniser::end`] to the last hypothesis, beyond its slice.
+    fn settling(&self) -> Span {
+        Span::ZERO
+    }
 }
 
 impl<R: Recogniser + ?Sized> Recogniser for Box<R> {
@@ -71,5 +125,26 @@ impl<R: Recogniser + ?Sized> Recogniser for Box<R> {
     }
     fn slice(&self) -> Span {
         (**self).slice()
+    }
+    fn end(&mut self) -> Result<Option<Hypothesis>, Fault> {
+        (**self).end()
+    }
+    fn poll(&mut self) -> Result<Found, Fault> {
+        (**self).poll()
+    }
+    fn aside(&mut self) -> Span {
+        (**self).aside()
+    }
+    fn works(&self) -> bool {
+        (**self).works()
+    }
+    fn ready(&self) -> bool {
+        (**self).ready()
+    }
+    fn settle_for(&mut self) -> Option<Hypothesis> {
+        (**self).settle_for()
+    }
+    fn settling(&self) -> Span {
+        (**self).settling()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 
 use crate::files::{BadFile, Magic, verify};
 
@@ -38,13 +39,25 @@ impl Runtime {
         self.load(path, threads).map_err(|why| BadFile::damaged(path, why))
     }
 
-    /// No spinning: a pool that waits so would burn a core per model.
+    /// The model whose file is `bytes`; `path` is what it is called where it can't be loaded.
+    pub(crate) fn session_of(&self, bytes: &[u8], path: &Path, threads: usize) -> Result<Session, BadFile> {
+        let made = self
+            .builder(threads)
+            .and_then(|mut builder| builder.commit_from_memory(bytes));
+        made.map_err(|why| BadFile::damaged(path, why))
+    }
+
     fn load(&self, path: &Path, threads: usize) -> Result<Session, ort::Error> {
-        let mut builder = Session::builder(&self.environment)?
+        self.builder(threads)?.commit_from_file(path)
+    }
+
+    /// No spinning: a pool that waits so would burn a core per model.
+    fn builder(&self, threads: usize) -> Result<SessionBuilder, ort::Error> {
+        let builder = Session::builder(&self.environment)?
             .with_intra_threads(threads)?
             .with_inter_threads(1)?
             .with_intra_op_spinning(false)?
             .with_inter_op_spinning(false)?;
-        builder.commit_from_file(path)
+        Ok(builder)
     }
 }

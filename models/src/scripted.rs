@@ -125,7 +125,10 @@ impl Reader {
                 end: word.end - self.begin,
                 certainty: Some(0.9),
             });
-        Hypothesis { words: words.collect() }
+        Hypothesis {
+            words: words.collect(),
+            sure: 0,
+        }
     }
 }
 
@@ -272,5 +275,8 @@ impl Engine for Readings {
     }
     fn took(&mut self, cost: Span) {
         self.reader.took(cost);
+    }
+    fn variant(&self) -> u8 {
+        self.reader.variant()
     }
 }

@@ -19,7 +19,7 @@ pub mod turn;
 
 use std::sync::Arc;
 
-use hearsight_core::media::{Certainty, Picture, Planes, Region};
+use hearsight_core::media::{Certainty, Picture, Planes, Readability, Region};
 use hearsight_core::stage::Fault;
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -125,6 +125,8 @@ pub struct Answer {
     pub certainty: Option<Certainty>,
     /// How clearly its words stood out among others: what a [`cascade`] decides by.
     pub separability: Option<f32>,
+    /// How clearly what it looked at can be seen; none where it looked at nothing, or the engine can't tell.
+    pub readability: Option<Readability>,
     /// Where it looked, the most important place first; empty where the engine can't tell.
     pub evidence: Vec<Evidence>,
     /// When the pictures were shown that it looked at, oldest first.

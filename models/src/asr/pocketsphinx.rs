@@ -4,6 +4,8 @@
 #[allow(unsafe_code)]
 mod decoder;
 mod means;
+#[allow(unsafe_code)]
+pub mod own;
 mod pool;
 mod protocol;
 mod session;

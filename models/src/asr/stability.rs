@@ -1,4 +1,5 @@
-//! How likely a provisional word is to stay: counted from the agreement of successive hypotheses (local agreement).
+//! How likely a provisional word is to stay: by what its recogniser is sure of, else counted from the agreement of successive
+//! hypotheses (local agreement).
 
 use hearsight_core::time::Span;
 
@@ -47,13 +48,22 @@ impl Agreement {
     /// or which words are stable.
     pub(super) fn update(&mut self, hypothesis: Hypothesis) -> bool {
         let from = self.kept.last().map_or(Span::ZERO, |seen| seen.word.end);
-        let fresh = hypothesis
-            .words
-            .into_iter()
-            .filter(|word| (word.start + word.end) / 2 >= from);
+        let fresh = |word: &Heard| (word.start + word.end) / 2 >= from;
+        let mut words = hypothesis.words;
+        let later = words.split_off(hypothesis.sure.min(words.len()));
+        let sure = words.into_iter().filter(fresh).map(|word| Seen {
+            word,
+            times: BY_AGREEMENT.len() + 1,
+        });
+        // What the recogniser will not take back takes the place of what was shown there.
+        let before = (self.kept.len(), self.shown.len());
+        self.kept.extend(sure);
+        let gone = self.kept.len() - before.0;
+        self.tail.drain(..gone.min(self.tail.len()));
+        self.shown.drain(..gone.min(before.1));
         let mut agreed = true;
         let mut tail = Vec::new();
-        for (place, word) in fresh.enumerate() {
+        for (place, word) in later.into_iter().filter(fresh).enumerate() {
             let old = self.tail.get(place).filter(|old| old.word.text == word.text);
             agreed &= old.is_some();
             let times = if agreed { old.map_or(1, |old| old.times + 1) } else { 1 };
@@ -69,7 +79,7 @@ impl Agreement {
         let stable = stable.min(self.shown.len());
         self.kept.extend(self.tail.drain(..stable));
         self.shown.drain(..stable);
-        changed || stable > 0
+        changed || stable > 0 || gone > 0
     }
     /// All words to be shown.
     pub(super) fn words(&self) -> impl Iterator<Item = Judged> + '_ {
@@ -135,7 +145,10 @@ mod tests {
             end: Span::from_millis(i as i64 * 100 + 90),
             certainty: None,
         });
-        Hypothesis { words: words.collect() }
+        Hypothesis {
+            words: words.collect(),
+            sure: 0,
+        }
     }
 
     #[test]
@@ -149,7 +162,10 @@ mod tests {
                 let text: Vec<_> = (0..length)
                     .map(|_| if random.u32(0..40) == 0 { "odd" } else { "even" })
                     .collect();
-                agreement.update(hypothesis(&text.join(" ")));
+                agreement.update(Hypothesis {
+                    sure: if random.u32(0..5) == 0 { random.usize(0..9) } else { 0 },
+                    ..hypothesis(&text.join(" "))
+                });
                 let now: Vec<Arc<str>> = agreement
                     .words()
                     .filter(|judged| judged.stability >= STABLE)
@@ -159,6 +175,35 @@ mod tests {
                 stable = now;
             }
         }
+    }
+
+    #[test]
+    fn what_a_recogniser_is_sure_of_shows_at_once_and_stays() {
+        let mut agreement = Agreement::default();
+        let heard = |text: &str, sure: usize| Hypothesis {
+            sure,
+            ..hypothesis(text)
+        };
+        let judged = |agreement: &Agreement| {
+            agreement
+                .words()
+                .map(|judged| (judged.word.text.to_string(), judged.stability >= STABLE))
+                .collect::<Vec<_>>()
+        };
+        let word = |text: &str, stable: bool| (text.to_owned(), stable);
+        agreement.update(heard("one too", 0));
+        assert!(agreement.update(heard("one two three", 2)));
+        assert_eq!(judged(&agreement), [word("one", true), word("two", true)]);
+        assert!(agreement.update(heard("one two three four", 2)));
+        assert_eq!(
+            judged(&agreement),
+            [word("one", true), word("two", true), word("three", false)]
+        );
+        assert!(!agreement.update(heard("won to three", 2)), "sure words stay");
+        assert!(agreement.update(heard("one two three four", 4)));
+        assert!(judged(&agreement).iter().all(|(_, stable)| *stable));
+        assert!(!agreement.update(heard("", 0)));
+        assert_eq!(judged(&agreement).len(), 4);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use hearsight_core::media::{Decoded, Flow, Picture, Planes};
+use hearsight_core::schedule::Strain;
 use hearsight_core::stage::{Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -20,6 +21,9 @@ const CHANGE: f32 = 6.0;
 const SHARP: f32 = 0.9;
 /// Pictures that "of late" are.
 const LATE: usize = 12;
+
+/// Under strain one picture in so many is chosen.
+const RARER: i64 = 3;
 
 /// What is new about a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub struct Chooser {
     /// Since when there has been something new to choose.
     waiting: Option<MediaTime>,
     sharpness: VecDeque<f32>,
+    /// How much rarer pictures are chosen while the machine has too much to do.
+    rarer: i64,
 }
 
 /// Mean luma of each cell.
@@ -73,6 +79,7 @@ impl Chooser {
             chosen: None,
             waiting: None,
             sharpness: VecDeque::new(),
+            rarer: 1,
         }
     }
 
@@ -90,14 +97,16 @@ impl Chooser {
         let new = self.before.is_none_or(|before| differ(&before, &glance));
         if !new {
             self.waiting = None;
-            let due = self.chosen.is_none_or(|chosen| at - chosen >= self.repeat);
+            let due = self.chosen.is_none_or(|chosen| at - chosen >= self.repeat * self.rarer);
             return due.then(|| {
                 self.chosen = Some(at);
                 Choice::Unchanged
             });
         }
         let since = *self.waiting.get_or_insert(at);
-        let rested = self.changed.is_none_or(|changed| at - changed >= self.least);
+        let rested = self
+            .changed
+            .is_none_or(|changed| at - changed >= self.least * self.rarer);
         if !rested || (sharpness < SHARP * sharpest && at - since < self.patience) {
             return None;
         }
@@ -119,6 +128,7 @@ impl Stage for Chooser {
     type Out = Chosen;
 
     fn step(&mut self, _now: Moment, signal: Signal<Decoded>, out: &mut Outbox<Chosen>) -> Wake {
+        self.rarer = if out.strain() >= Strain::Seeing { RARER } else { 1 };
         match signal {
             Signal::Item(shown) => self.take(shown, out),
             Signal::Gap(gap) => out.pass(gap),

@@ -27,6 +27,8 @@ const SURE: f32 = 0.5;
 /// Sides that pictures are scaled down to before text is looked for, by how much time looking takes: size gives way before
 /// lines do.
 const SIDES: [u32; 3] = [960, 736, 544];
+/// The configuration in which it tells, or reads on, what it knows; the others are those of [`SIDES`].
+const STANDING: u8 = SIDES.len() as u8;
 /// Looks in a row that took a third of a slice at most, after which the next larger side is tried.
 const EASY: u32 = 8;
 /// Readings in a row that the gate refuses before it lets one through, to learn whether things got better.
@@ -43,9 +45,9 @@ pub struct Config {
 ///
 /// A reading that takes long is told in parts, as long as no newer picture waits and its budget lasts; what is left counts as
 /// unread. A line whose pixels have not changed since it was read is not read again. An unchanged picture is answered with
-/// the last reading, under the new picture's envelope; where that left lines unread for lack of time, they come next. Where
-/// nothing looks like text nothing is said, once that has been said. Gaps are not passed on: whoever shows pictures tells of
-/// them.
+/// the last reading, under the new picture's envelope; where that left lines unread for lack of time, they come next, one at
+/// least, whatever time there is. Where nothing looks like text nothing is said, once that has been said. Gaps are not passed
+/// on: whoever shows pictures tells of them.
 pub struct Reader<E> {
     eyes: E,
     config: Config,
@@ -80,6 +82,10 @@ enum Did {
 struct Work {
     shown: Stamped<Chosen>,
     begun: Moment,
+    /// It shows what was known before.
+    stands: bool,
+    /// Lines read in it.
+    read: u32,
     /// The largest first.
     seen: Vec<Seen>,
     /// Places beyond [`MOST_LINES`].
@@ -159,17 +165,18 @@ impl<E: Eyes> Reader<E> {
         }
         (self.cost, self.admitted, self.told) = (Span::ZERO, false, false);
         if shown.item.choice == Choice::Unchanged && self.stands(picture) {
+            if let Some(last) = self.last.clone().filter(says_something) {
+                put(now, &shown, last, out);
+            }
             if self.known.iter().any(Seen::wants_reading) {
                 self.work = Some(Work {
                     shown,
                     begun: now,
+                    stands: true,
+                    read: 0,
                     seen: self.known.clone(),
                     beyond: self.beyond,
                 });
-                return self.go_on(now, out);
-            }
-            if let Some(last) = self.last.clone().filter(says_something) {
-                put(now, &shown, last, out);
             }
             return Ok(());
         }
@@ -189,6 +196,8 @@ impl<E: Eyes> Reader<E> {
         self.work = Some(Work {
             shown,
             begun: now,
+            stands: false,
+            read: 0,
             seen,
             beyond,
         });
@@ -226,6 +235,8 @@ impl<E: Eyes> Reader<E> {
         let long = now - work.begun > PART;
         // A machine that is overloaded takes longer than is declared.
         let late = now + SLICE.max(self.line) > self.config.budget.deadline(work.shown.born);
+        // What comes too late of a picture that stands is told with the next.
+        let late = late && (work.read > 0 || !work.stands);
         if late || (long && self.held.is_some()) {
             self.finish(now, out);
             return Ok(());
@@ -236,7 +247,7 @@ impl<E: Eyes> Reader<E> {
         }
         let Some(work) = &mut self.work else { return Ok(()) };
         if let Some(seen) = work.seen.iter_mut().find(|seen| seen.wants_reading()) {
-            self.did = Did::Line;
+            (self.did, work.read) = (Did::Line, work.read + 1);
             let text = self
                 .eyes
                 .read(work.shown.at, &work.shown.item.picture, &seen.spot.slant)?;
@@ -370,6 +381,14 @@ impl<E: Eyes> Engine for Reader<E> {
     /// as its own has come after as long.
     fn delay(&self) -> Span {
         PART * 2
+    }
+
+    /// A picture that shows what is known costs next to nothing, and on a machine too slow to look at another in time it is still
+    /// told what it says.
+    fn variant(&self) -> u8 {
+        let side = self.side as u8;
+        let stands = self.work.as_ref().map_or(self.last.is_some(), |work| work.stands);
+        if stands { STANDING } else { side }
     }
 
     fn took(&mut self, cost: Span) {

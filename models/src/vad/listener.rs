@@ -23,13 +23,15 @@ pub struct Config {
     pub onset_windows: u32,
     /// Silence of this many windows says that speech has stopped: 160 ms, longer than the closure of a stop consonant.
     pub pause_windows: u32,
-    /// Silence of this many windows ends the segment: 288 ms, so that final words fit into 600 ms after the end of speech.
+    /// Silence of this many windows ends the phrase: 288 ms, so that final words fit into 600 ms after the end of speech.
+    pub rest_windows: u32,
+    /// Silence of this many windows ends the segment: 1152 ms. Who reads aloud rests longer about once a minute.
     pub end_windows: u32,
     /// Sound from before the onset that belongs to the segment: soft first consonants lie below `on`.
     pub pre_roll: Span,
-    /// From this length on a pause of 128 ms is enough to end a segment: 8 s. Finishing costs time by the length.
+    /// From this length on a pause of 128 ms is enough to end a phrase: 8 s. Finishing costs time by the length.
     pub breath_windows: u32,
-    /// From this length on a segment ends at the first short pause, or is cut at a dip: 17 s.
+    /// From this length on a phrase ends at the first short pause, or is cut at a dip: 17 s.
     pub soft_windows: u32,
     /// At this length it is cut wherever it is: 20 s bound what a recogniser must hold.
     pub longest_windows: u32,
@@ -49,7 +51,8 @@ impl Default for Config {
             off: 0.35,
             onset_windows: 2,
             pause_windows: 5,
-            end_windows: 9,
+            rest_windows: 9,
+            end_windows: 36,
             pre_roll: Span::from_millis(300),
             breath_windows: 250,
             soft_windows: 532,
@@ -70,6 +73,10 @@ impl Config {
     pub fn pause_delay(&self) -> Span {
         span_of(u64::from(self.pause_windows + 1) * WINDOW as u64)
     }
+    /// How much later than the end of speech `Rested` comes.
+    pub fn rest_delay(&self) -> Span {
+        span_of(u64::from(self.rest_windows + 1) * WINDOW as u64)
+    }
     /// How much later than the end of speech `Ended` comes.
     pub fn end_delay(&self) -> Span {
         span_of(u64::from(self.end_windows + 1) * WINDOW as u64)
@@ -82,15 +89,16 @@ const LONGEST_UNIT: usize = RATE as usize / 2;
 const SEAM: Span = Span::from_millis(10);
 /// A unit this far in the past belongs to a new timeline; one less far is late and lost.
 const REWIND: Span = Span::from_secs(1);
-/// Chunks to remember: 1.2 s of the shortest Opus packets, more than pre-roll and hangover together.
-const ORIGINS: usize = 512;
+/// Chunks to remember: 1.6 s of the shortest Opus packets, more than the silence that ends a segment.
+const ORIGINS: usize = 640;
 
 /// Finds segments of speech in 16 kHz mono sound, whatever the size of its chunks.
 ///
 /// Sound carries the birth and the trail of the packet that its last sample came from; `Started` and `Resumed` those of the
-/// packet in which speech began, `Paused` and `Ended` those of the packet in which it ended. A hole shorter than the hangover leaves a segment open, with the `Gap` in its place; a longer one ends it.
-/// `Flush` forgets an open segment without an `Ended`. [`Engine::delay`] is that of `Started` and `Sound`; those
-/// of `Paused` and `Ended` are [`Config::pause_delay`] and [`Config::end_delay`].
+/// packet in which speech began, `Paused`, `Rested` and `Ended` those of the packet in which it ended. After a rest nothing is passed on
+/// until speech resumes. A hole shorter than a rest leaves a segment open, with the `Gap` in its place; a longer one ends it.
+/// `Flush` forgets an open segment without an `Ended`. [`Engine::delay`] is that of `Started` and `Sound`; those of `Paused`, `Rested`
+/// and `Ended` are [`Config::pause_delay`], [`Config::rest_delay`] and [`Config::end_delay`].
 pub struct Listener<V> {
     voice: V,
     config: Config,
@@ -177,16 +185,16 @@ impl<V: VoiceProbability> Listener<V> {
         if !announced {
             out.lose(Lost::Undecodable, 1);
         }
-        if jump < Span::ZERO || jump >= self.config.end_delay() {
+        if jump < Span::ZERO || jump >= self.config.rest_delay() {
             self.end_segment(now, out);
             self.voice.reset();
         }
         true
     }
 
-    /// Lets go of what must not be joined with what follows: as sound of the open segment, or not at all.
+    /// Lets go of what must not be joined with what follows: as sound of the phrase, or not at all.
     fn close_seam(&mut self, now: Moment, out: &mut Outbox<Voice>) {
-        if self.phases.open() {
+        if self.phases.in_phrase() {
             let samples: Arc<[f32]> = self.pending.drain(..).collect();
             self.sound(now, self.start, samples, out);
         }
@@ -203,9 +211,9 @@ impl<V: VoiceProbability> Listener<V> {
         self.start += WINDOW as u64;
         match self.voice.window(self.origins.begin(start), &window) {
             Ok(probability) => {
-                let open = self.phases.open();
+                let in_phrase = self.phases.in_phrase();
                 let turn = self.phases.window(&self.config, probability, level_db(&window));
-                if open {
+                if in_phrase {
                     self.follow(now, &window, turn, out)
                 } else {
                     self.wait(now, &window, turn, out)
@@ -222,18 +230,21 @@ impl<V: VoiceProbability> Listener<V> {
         }
     }
 
-    /// Outside a segment: holds sound back for the pre-roll until an onset is believed.
+    /// Outside a phrase: holds sound back for the pre-roll until an onset is believed.
     fn wait(&mut self, now: Moment, window: &[f32; WINDOW], turn: Turn, out: &mut Outbox<Voice>) {
         let onset = self.config.onset_windows as usize * WINDOW;
         let room = self.config.pre_roll.samples(RATE).max(0) as usize + onset;
         self.held.extend(window);
         let excess = self.held.len().saturating_sub(room);
         self.held.drain(..excess);
-        if turn != Turn::Started {
-            return;
-        }
+        let began = match turn {
+            Turn::Started => Voice::Started,
+            Turn::Resumed => Voice::Resumed,
+            Turn::Ended => return self.put(now, self.origins.end(self.spoken), self.spoken, Voice::Ended, out),
+            Turn::None | Turn::Paused | Turn::Rested | Turn::Cut => return,
+        };
         let onset = self.start - (onset.min(self.held.len())) as u64;
-        self.put(now, self.origins.begin(onset), onset + 1, Voice::Started, out);
+        self.put(now, self.origins.begin(onset), onset + 1, began, out);
         let first = self.start - self.held.len() as u64;
         // One unit: its birth is that of its last sample, so that a link that keeps what is recent keeps the pre-roll.
         let samples: Arc<[f32]> = self.held.drain(..).collect();
@@ -241,25 +252,25 @@ impl<V: VoiceProbability> Listener<V> {
         self.spoken = self.start;
     }
 
-    /// Inside a segment: passes the window on, with what it changes.
+    /// Inside a phrase: passes the window on, with what it changes.
     fn follow(&mut self, now: Moment, window: &[f32; WINDOW], turn: Turn, out: &mut Outbox<Voice>) {
         let first = self.start - WINDOW as u64;
         if turn == Turn::Resumed {
             self.put(now, self.origins.begin(first), first + 1, Voice::Resumed, out);
         }
         self.sound(now, first, Arc::from(window.as_slice()), out);
-        if self.phases.open() && self.phases.silent() == 0 {
+        if self.phases.in_phrase() && self.phases.silent() == 0 {
             self.spoken = self.start;
         }
         match turn {
             Turn::Paused => self.put(now, self.origins.end(self.spoken), self.spoken, Voice::Paused, out),
-            Turn::Ended => self.put(now, self.origins.end(self.spoken), self.spoken, Voice::Ended, out),
+            Turn::Rested => self.put(now, self.origins.end(self.spoken), self.spoken, Voice::Rested, out),
             Turn::Cut => {
                 let cut = self.origins.end(self.start);
-                self.put(now, cut, self.start, Voice::Ended, out);
-                self.put(now, cut, self.start, Voice::Started, out);
+                self.put(now, cut, self.start, Voice::Rested, out);
+                self.put(now, cut, self.start, Voice::Resumed, out);
             }
-            Turn::None | Turn::Started | Turn::Resumed => {}
+            Turn::None | Turn::Started | Turn::Resumed | Turn::Ended => {}
         }
     }
 

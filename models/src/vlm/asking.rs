@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hearsight_core::media::{Picture, Planes};
+use hearsight_core::schedule::Strain;
 use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{Moment, Span};
@@ -139,13 +140,13 @@ impl<A: Answerer> Asking<A> {
             trail.stamp(Mark::Asked, now);
             let question = Stamped { trail, ..question };
             let number = question.with(question.item.id);
-            if let Err((why, words)) = self.ask(now, question) {
+            if let Err((why, words)) = self.ask(now, question, out.strain()) {
                 none(&number, why, &words, out);
             }
         }
     }
 
-    fn ask(&mut self, now: Moment, question: Stamped<Waiting>) -> Result<(), (Unanswered, String)> {
+    fn ask(&mut self, now: Moment, question: Stamped<Waiting>, strain: Strain) -> Result<(), (Unanswered, String)> {
         let Waiting { views, text, .. } = &question.item;
         if self.dead {
             return Err((Unanswered::Failed, "the engine has stopped; connect again".into()));
@@ -169,9 +170,16 @@ impl<A: Answerer> Asking<A> {
             question: question.item.question.clone(),
             pictures: if known { Vec::new() } else { pictures.clone() },
             deadline: question.born + self.config.allowed,
-            effort: Effort {
-                tokens: self.config.tokens,
-                text: *text,
+            effort: match strain >= Strain::Seeing {
+                // Under strain answers are short, and pictures are looked at as a whole.
+                true => Effort {
+                    tokens: self.config.tokens.div_ceil(2),
+                    text: 0.0,
+                },
+                false => Effort {
+                    tokens: self.config.tokens,
+                    text: *text,
+                },
             },
         };
         self.answerer

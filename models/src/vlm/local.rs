@@ -10,12 +10,12 @@ mod costs;
 mod encodings;
 mod folder;
 mod gaze;
+mod glance;
 mod graphs;
 pub mod processor;
 mod question;
 mod saying;
 mod scaling;
-mod watch;
 mod words;
 
 use std::path::Path;
@@ -116,14 +116,23 @@ impl Model {
     /// Opens the model in `folder`: every file is looked at before it is loaded, and the graphs are run once, so that what doesn't
     /// fit together is found here, and the first question waits for nothing.
     pub fn open(runtime: &Runtime, folder: &Path, config: Config) -> Result<Model, BadModel> {
-        let place = Folder::new(folder, &config.variant);
+        Model::open_in(runtime, Folder::new(folder, &config.variant), config)
+    }
+
+    /// Opens the small model that is part of the program. `config.variant` is of no account: there is one.
+    pub fn glance(runtime: &Runtime, config: Config) -> Result<Model, BadModel> {
+        Model::open_in(runtime, Folder::carried("glance", glance::FILES), config)
+    }
+
+    fn open_in(runtime: &Runtime, place: Folder, config: Config) -> Result<Model, BadModel> {
+        let folder = place.file("");
         let shape = folder::shape(&place)?;
         let processor = folder::processor(&place)?;
         let words = Words::open(&place, &shape)?;
         let calibration = folder::calibration(&place)?;
         let side = processor.tile() as usize;
         let mut graphs = Graphs::open(runtime, &place, &shape, side, config.threads.max(1))?;
-        try_once(&mut graphs, &shape, side).map_err(|why| BadModel::unfit(folder, why))?;
+        try_once(&mut graphs, &shape, side).map_err(|why| BadModel::unfit(&folder, why))?;
         let name = folder
             .file_name()
             .map_or_else(|| "local".into(), |name| name.to_string_lossy());
@@ -183,7 +192,10 @@ fn try_once(graphs: &mut Graphs, shape: &Shape, side: usize) -> Result<(), Strin
         Failed::Late | Failed::Busy => format!("one run takes longer than {PATIENCE}"),
         Failed::Broken(why) => why,
     };
-    let features = graphs.see(&vec![0.0; 3 * side * side], PATIENCE).map_err(words)?;
+    let features = graphs
+        .see(&vec![0.0; 3 * side * side], PATIENCE)
+        .map_err(words)?
+        .features;
     let mut cache = Cache::default();
     let mut rest = features.as_slice();
     graphs

@@ -226,25 +226,34 @@ fn sharpest(kept: &[Kept]) -> Option<usize> {
 
 /// Whether a question, in English, asks what was, rather than what is.
 fn looks_back(question: &str) -> bool {
-    const WORDS: [&str; 20] = [
+    const WORDS: [&str; 29] = [
         "ago",
         "appeared",
         "appear",
+        "became",
+        "become",
         "before",
         "change",
         "changed",
         "changes",
         "changing",
         "did",
+        "direction",
         "disappeared",
         "earlier",
         "gone",
         "had",
         "happened",
+        "heading",
+        "move",
         "moved",
+        "moves",
         "moving",
         "previous",
         "previously",
+        "turn",
+        "turned",
+        "turning",
         "was",
         "were",
     ];

@@ -101,6 +101,7 @@ impl UnderWay {
             ended,
             certainty: Some(Certainty::new(self.script.certainty)),
             separability: Some(self.script.separability),
+            readability: None,
             evidence: Vec::new(),
             seen: self
                 .ask

@@ -9,7 +9,7 @@ use hearsight_models::scripted::{Listened, Schedule, Spoken, Voices, cost};
 
 use crate::speech::{packets, run};
 
-fn items(signals: &[Signal<Words>]) -> Vec<Stamped<Words>> {
+pub(crate) fn items(signals: &[Signal<Words>]) -> Vec<Stamped<Words>> {
     let item = |signal: &Signal<Words>| {
         if let Signal::Item(unit) = signal {
             Some(unit.clone())
@@ -50,7 +50,10 @@ impl Recogniser for Fickle {
             end: Span::from_millis(200 * place + 180),
             certainty: None,
         });
-        Ok(Hypothesis { words: words.collect() })
+        Ok(Hypothesis {
+            words: words.collect(),
+            sure: 0,
+        })
     }
     fn reset(&mut self) {}
     fn portion(&self) -> Span {
@@ -186,6 +189,7 @@ fn hostile_voices_are_counted_and_hold_no_memory() {
                 0 => Voice::Started,
                 1 => Voice::Paused,
                 2 => Voice::Resumed,
+                3 if random.bool() => Voice::Rested,
                 3 => Voice::Ended,
                 _ => Voice::Sound(pcm),
             };

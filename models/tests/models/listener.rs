@@ -40,18 +40,19 @@ fn voices(signals: &[Signal<Voice>]) -> Vec<(MediaTime, Voice)> {
     signals.iter().filter_map(item).collect()
 }
 
-/// Segments of speech are well formed: sound without holes between `Started` and `Ended`, pauses inside only.
+/// Segments of speech are well formed: sound without holes between `Started` or a resumption after a rest and `Rested`, pauses inside
+/// only, and an `Ended` after that.
 fn check(voices: &[(MediaTime, Voice)], config: &Config) {
-    let (mut open, mut paused, mut next, mut length) = (false, false, None, Span::ZERO);
+    let (mut open, mut rests, mut paused, mut next, mut length) = (false, false, false, None, Span::ZERO);
     let mut last_end = None;
     for (at, voice) in voices {
         match voice {
             Voice::Started => {
                 assert!(!open);
-                (open, paused, next, length) = (true, false, None, Span::ZERO);
+                (open, rests, paused, next, length) = (true, false, false, None, Span::ZERO);
             }
             Voice::Sound(pcm) => {
-                assert!(open);
+                assert!(open && !rests);
                 let join = next.or(last_end);
                 assert!(next.is_none_or(|next| next == *at), "a hole inside a segment");
                 assert!(join.is_none_or(|end| *at >= end), "sound was given twice");
@@ -60,9 +61,14 @@ fn check(voices: &[(MediaTime, Voice)], config: &Config) {
                 assert!(length <= Span::from_millis(32 * i64::from(config.longest_windows) + 400));
             }
             Voice::Paused => {
-                assert!(open && !paused && next.is_some_and(|next| *at < next));
+                assert!(open && !rests && !paused && next.is_some_and(|next| *at < next));
                 paused = true;
             }
+            Voice::Rested => {
+                assert!(open && !rests && next.is_some_and(|next| *at <= next));
+                (rests, paused, last_end) = (true, false, next);
+            }
+            Voice::Resumed if rests => (rests, next, length) = (false, None, Span::ZERO),
             Voice::Resumed => {
                 assert!(open && paused && next == Some(*at));
                 paused = false;
@@ -80,7 +86,7 @@ fn check(voices: &[(MediaTime, Voice)], config: &Config) {
 fn any_chunking_gives_the_same_voices() {
     for seed in 0..60 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let spans: Vec<usize> = (0..9).map(|_| random.usize(0..24)).collect();
+        let spans: Vec<usize> = (0..9).map(|_| random.usize(0..50)).collect();
         let samples = turns(&spans, &mut random);
         let whole = voices(&run(&mut listener(), packets(&samples, WINDOW)));
         check(&whole, &Config::default());
@@ -102,7 +108,7 @@ fn any_chunking_gives_the_same_voices() {
 #[test]
 fn pauses_and_ends_come_when_configured_and_point_to_the_end_of_speech() {
     let mut random = fastrand::Rng::with_seed(1);
-    let samples = turns(&[20, 20, 6, 20, 30], &mut random);
+    let samples = turns(&[20, 20, 6, 20, 30, 20, 60], &mut random);
     let mut listener = listener();
     let mut out = Outbox::default();
     let mut told = Vec::new();
@@ -123,7 +129,11 @@ fn pauses_and_ends_come_when_configured_and_point_to_the_end_of_speech() {
         (Voice::Paused, windows(40)),
         (Voice::Resumed, windows(46)),
         (Voice::Paused, windows(66)),
-        (Voice::Ended, windows(66)),
+        (Voice::Rested, windows(66)),
+        (Voice::Resumed, windows(96)),
+        (Voice::Paused, windows(116)),
+        (Voice::Rested, windows(116)),
+        (Voice::Ended, windows(116)),
     ];
     assert_eq!(
         told.iter()
@@ -138,6 +148,7 @@ fn pauses_and_ends_come_when_configured_and_point_to_the_end_of_speech() {
         let delay = match voice {
             Voice::Started => config.onset_delay(),
             Voice::Paused => config.pause_delay(),
+            Voice::Rested => config.rest_delay(),
             Voice::Ended => config.end_delay(),
             _ => continue,
         };
@@ -160,8 +171,10 @@ fn the_pre_roll_is_there_and_long_speech_is_cut_without_losing_or_doubling_sound
         .position(|(_, voice)| *voice == Voice::Started)
         .expect("a segment");
     assert!(voices[started].0 - voices[started + 1].0 >= Span::from_millis(250));
-    let segments = voices.iter().filter(|(_, voice)| *voice == Voice::Started).count();
-    assert!((4..=5).contains(&segments), "{segments}");
+    let count = |what: &Voice| voices.iter().filter(|(_, voice)| voice == what).count();
+    assert_eq!(count(&Voice::Started), 1, "it is one segment");
+    assert_eq!(count(&Voice::Ended), 1);
+    assert!((4..=5).contains(&count(&Voice::Rested)), "{}", count(&Voice::Rested));
     let sound: Span = voices
         .iter()
         .map(|(_, voice)| {

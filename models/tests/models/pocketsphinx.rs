@@ -136,6 +136,22 @@ fn a_worker_killed_mid_segment_is_replaced() {
 }
 
 #[test]
+fn a_session_tells_what_its_worker_took_and_not_what_it_took_for_others() {
+    let pool = pool(1);
+    let sound = speak("one two three", 1600);
+    // The second has the worker of the first.
+    for _ in 0..2 {
+        let mut session = pool.take().expect("a worker");
+        assert_eq!(session.aside(), Span::ZERO);
+        session.begin(MediaTime::ZERO).expect("begun");
+        session.hear(&sound).expect("heard");
+        session.finish().expect("finished");
+        assert!(session.aside() > Span::from_millis(1));
+        assert!(session.aside() < Span::from_millis(50), "told twice");
+    }
+}
+
+#[test]
 fn a_session_goes_on_with_the_spare_worker() {
     let pool = pool(2);
     let spare = pool.take().expect("one");

@@ -17,7 +17,7 @@ const FRAME: Span = Span::from_millis(10);
 
 /// One decoder with its model. Fatal errors inside the library end the process.
 pub(super) struct Decoder {
-    decoder: NonNull<sys::Decoder>,
+    pub(super) decoder: NonNull<sys::Decoder>,
     means: Means,
     open: bool,
 }
@@ -25,17 +25,21 @@ pub(super) struct Decoder {
 /// The library reported an error that it survives.
 #[derive(Debug, thiserror::Error)]
 #[error("PocketSphinx could not {0}")]
-pub(super) struct Refusal(&'static str);
+pub(super) struct Refusal(pub(super) &'static str);
 
 impl Decoder {
     /// Loads the model in `folder`.
     pub(super) fn open(folder: &Path) -> Result<Decoder, BadFile> {
+        Decoder::with(folder, Search::Ours)
+    }
+    /// Loads it, and searches as `search` says.
+    pub(super) fn with(folder: &Path, search: Search) -> Result<Decoder, BadFile> {
         verify_model(folder)?;
         let damaged = |why: &str| BadFile::damaged(folder, why);
         // SAFETY: a null definition asks for the library's default parameters; the result is checked.
         let config = unsafe { sys::ps_config_init(null()) };
         let config = NonNull::new(config).ok_or_else(|| damaged("PocketSphinx has no memory"))?;
-        let set = configure(config, folder);
+        let set = configure(config, folder, search);
         // SAFETY: `config` is live; the decoder keeps a reference of its own, so ours is given back either way.
         let decoder = unsafe {
             sys::err_set_loglevel_str(c"ERROR".as_ptr());
@@ -118,7 +122,7 @@ impl Decoder {
         self.give_means()
     }
 
-    fn words(&mut self, posterior: Posterior) -> Hypothesis {
+    pub(super) fn words(&mut self, posterior: Posterior) -> Hypothesis {
         let mut words = Vec::new();
         // SAFETY: the decoder is live. The iterator is used until the library returns null, which frees it; its
         // strings belong to the dictionary and are copied at once.
@@ -153,7 +157,7 @@ impl Decoder {
                 seg = sys::ps_seg_next(seg);
             }
         }
-        Hypothesis { words }
+        Hypothesis { words, sure: 0 }
     }
 }
 
@@ -167,9 +171,18 @@ impl Drop for Decoder {
 /// More words than a segment can hold: 30 s at ten words a second.
 const MOST_WORDS: usize = 400;
 
+/// How a decoder searches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Search {
+    /// As streaming needs it.
+    Ours,
+    /// As the library does unless it is told otherwise.
+    Default,
+}
+
 /// Only the lattice of a finished segment knows how likely its words are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Posterior {
+pub(super) enum Posterior {
     Known,
     Unknown,
 }
@@ -182,20 +195,22 @@ fn shown(word: &str) -> Option<Arc<str>> {
 }
 
 /// Sets the parameters; `None` when one of them is refused.
-fn configure(config: NonNull<sys::Config>, folder: &Path) -> Option<()> {
+fn configure(config: NonNull<sys::Config>, folder: &Path, search: Search) -> Option<()> {
     let path = |name: &str| CString::new(folder.join(name).to_str()?).ok();
     let (acoustic, dictionary, language) = (path("en-us")?, path("cmudict-en-us.dict")?, path("en-us.lm.bin")?);
     let config = config.as_ptr();
     // SAFETY: `config` is live, names and values are C strings that the library copies.
     unsafe {
-        // The flat second pass would add up to a second after the end of speech. The lattice adds tens of
-        // milliseconds, takes one word error in fourteen away and gives posteriors.
-        sys::ps_config_set_bool(config, c"fwdflat".as_ptr(), 0);
-        sys::ps_config_set_bool(config, c"bestpath".as_ptr(), 1);
-        // Fewer states and word ends per frame than by default keep the lattice small: a quarter less work and less than
-        // half the time to finish, for the same word errors.
-        sys::ps_config_set_int(config, c"maxhmmpf".as_ptr(), 3000);
-        sys::ps_config_set_int(config, c"maxwpf".as_ptr(), 10);
+        if search == Search::Ours {
+            // The flat second pass would add up to a second after the end of speech. The lattice adds tens of
+            // milliseconds, takes one word error in fourteen away and gives posteriors.
+            sys::ps_config_set_bool(config, c"fwdflat".as_ptr(), 0);
+            sys::ps_config_set_bool(config, c"bestpath".as_ptr(), 1);
+            // Fewer states and word ends per frame than by default keep the lattice small: a quarter less work and less than
+            // half the time to finish, for the same word errors.
+            sys::ps_config_set_int(config, c"maxhmmpf".as_ptr(), 3000);
+            sys::ps_config_set_int(config, c"maxwpf".as_ptr(), 10);
+        }
         let strings = [(c"hmm", &acoustic), (c"dict", &dictionary), (c"lm", &language)];
         for (name, value) in strings {
             if sys::ps_config_set_str(config, name.as_ptr(), value.as_ptr()).is_null() {

@@ -195,7 +195,7 @@ fn take_words(payload: &mut &[u8]) -> Option<Hypothesis> {
             certainty,
         });
     }
-    Some(Hypothesis { words })
+    Some(Hypothesis { words, sure: 0 })
 }
 
 #[cfg(test)]
@@ -211,6 +211,7 @@ mod tests {
                 end: Span::from_millis(250),
                 certainty: Some(0.5),
             }],
+            sure: 0,
         };
         for reply in [
             Reply::Ready,

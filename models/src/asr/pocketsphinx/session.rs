@@ -18,6 +18,8 @@ pub struct PocketSphinx {
     means: Means,
     /// Portions of sound whose words have not come back yet.
     unanswered: usize,
+    /// The worker that was asked last what it took, and what that was.
+    taken: Option<(u32, Span)>,
 }
 
 impl PocketSphinx {
@@ -27,6 +29,7 @@ impl PocketSphinx {
             worker: Some(worker),
             means: Means::default(),
             unanswered: 0,
+            taken: None,
         }
     }
     /// The process id of its worker, while it has one.
@@ -130,6 +133,17 @@ impl Recogniser for PocketSphinx {
 
     fn portion(&self) -> Span {
         Span::from_millis(PORTION_MS)
+    }
+
+    fn aside(&mut self) -> Span {
+        let Some(worker) = &self.worker else { return Span::ZERO };
+        let (pid, taken) = (worker.pid(), worker.processor_time());
+        let before = self.taken.replace((pid, taken));
+        // A worker that is new here may have worked for others.
+        match before {
+            Some((other, before)) if other == pid => taken - before,
+            _ => Span::ZERO,
+        }
     }
 
     /// A portion of 128 ms at a third of real time, or the end of a segment.

@@ -26,7 +26,30 @@ pub(super) struct LogMath {
     opaque: [u8; 0],
 }
 
+/// `ps_endpointer_t`.
+#[repr(C)]
+pub(super) struct Endpointer {
+    opaque: [u8; 0],
+}
+
 unsafe extern "C" {
+    pub(super) fn ps_endpointer_init(
+        window: c_double,
+        ratio: c_double,
+        mode: c_int,
+        sample_rate: c_int,
+        frame_length: c_double,
+    ) -> *mut Endpointer;
+    pub(super) fn ps_endpointer_free(endpointer: *mut Endpointer) -> c_int;
+    pub(super) fn ps_endpointer_process(endpointer: *mut Endpointer, frame: *const i16) -> *const i16;
+    pub(super) fn ps_endpointer_end_stream(
+        endpointer: *mut Endpointer,
+        frame: *const i16,
+        samples: usize,
+        out_samples: *mut usize,
+    ) -> *const i16;
+    pub(super) fn ps_endpointer_in_speech(endpointer: *mut Endpointer) -> c_int;
+    pub(super) fn ps_endpointer_speech_start(endpointer: *mut Endpointer) -> c_double;
     pub(super) fn ps_config_init(definition: *const std::ffi::c_void) -> *mut Config;
     pub(super) fn ps_config_free(config: *mut Config) -> c_int;
     pub(super) fn ps_config_set_str(config: *mut Config, name: *const c_char, value: *const c_char) -> *const u8;

@@ -9,6 +9,7 @@ use std::thread;
 use hearsight_core::time::Span;
 
 use super::protocol::{Reply, Request, read};
+use crate::asr::aside::processor_time;
 
 /// Requests that a worker may have before it at once: a second of sound, which its pipe holds.
 pub(super) const MOST_UNANSWERED: usize = 12;
@@ -102,6 +103,10 @@ impl Worker {
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+    /// What it has taken of processors.
+    pub(super) fn processor_time(&self) -> Span {
+        processor_time(self.pid())
     }
     /// Whether it still runs.
     pub(super) fn alive(&mut self) -> bool {

@@ -222,6 +222,33 @@ fn a_machine_too_slow_for_a_picture_reads_it_line_by_line_as_long_as_it_stands()
 }
 
 #[test]
+fn a_line_that_takes_longer_than_there_is_time_is_told_with_the_next_picture() {
+    let (mut reader, cost) = (reader(4), BUDGET.span * 2);
+    let mut at_once = Vec::new();
+    for number in 0..6 {
+        let choice = if number == 0 {
+            Choice::Changed
+        } else {
+            Choice::Unchanged
+        };
+        let millis = number * 10_000;
+        let (readings, ..) = run(
+            &mut reader,
+            Moment::from_millis(millis),
+            shown(millis, 40, choice),
+            cost,
+        );
+        at_once.push(readings[0].item.lines.len());
+    }
+    assert_eq!(at_once, [0, 0, 1, 2, 3, 4]);
+    // What a look takes is no reason to drop a picture that shows what is known: schedules tell them apart.
+    assert_eq!(reader.variant(), STANDING);
+    reader.forget();
+    assert_ne!(reader.variant(), STANDING);
+    assert_eq!((reader.eyes.looks.len(), reader.eyes.reads), (1, 4));
+}
+
+#[test]
 fn size_gives_way_when_looking_takes_too_long_and_comes_back() {
     let mut reader = reader(0);
     for n in 0..3i64 {

@@ -11,7 +11,7 @@ use super::choice::Chooser;
 use super::costs::{Load, Work, looks, tokens_in_time};
 use super::encodings::Encodings;
 use super::gaze::Gaze;
-use super::graphs::{Cache, Failed, Said};
+use super::graphs::{Cache, Failed, Said, Sight};
 use super::processor::{Detail, Layout};
 use super::question::{Looked, Question, Stage};
 use super::saying::Saying;
@@ -46,7 +46,7 @@ pub struct Local {
 struct Way {
     layouts: Vec<Layout>,
     /// What was made of each picture before, in this layout.
-    encoded: Vec<Option<Arc<[f32]>>>,
+    encoded: Vec<Option<Arc<[Sight]>>>,
     prompt: Vec<i64>,
 }
 
@@ -193,6 +193,7 @@ impl Local {
                     layout,
                     drawn: None,
                     encoded,
+                    sights: Vec::new(),
                 })
                 .collect(),
             prompt: way.prompt,
@@ -221,6 +222,7 @@ impl Local {
             ended,
             certainty: question.saying.certainty(self.model.calibration),
             separability: question.saying.separability(),
+            readability: question.gaze.readability(),
             evidence: question.gaze.evidence(),
             seen: std::mem::take(&mut question.seen),
             spent: Spent {
@@ -266,8 +268,10 @@ impl Local {
             question.stage = Stage::Read { at: 0 };
             return Ok(());
         };
-        if let Some(features) = looked.encoded.take() {
-            question.features.extend(&*features);
+        if let Some(sights) = looked.encoded.take() {
+            for (tile, sight) in sights.iter().enumerate() {
+                question.take_in(picture, tile, sight);
+            }
             question.stage = Stage::Draw { picture: picture + 1 };
             return Ok(());
         }
@@ -295,10 +299,12 @@ impl Local {
     fn see(&mut self, now: Moment, question: &mut Question, picture: usize, tile: usize) -> Result<(), Failed> {
         let limit = self.limit(now, question);
         let mut graphs = self.model.graphs().ok_or(Failed::Busy)?;
-        let features = graphs.see(&question.pixels, limit)?;
-        question.features.extend(&features);
+        let sight = graphs.see(&question.pixels, limit)?;
+        drop(graphs);
         self.last = Work::See;
+        question.take_in(picture, tile, &sight);
         let looked = &mut question.pictures[picture];
+        looked.sights.push(sight);
         let tiles = looked.layout.tiles();
         question.stage = if tile + 1 < tiles {
             Stage::Cut {
@@ -307,9 +313,8 @@ impl Local {
             }
         } else {
             looked.drawn = None;
-            let from = question.features.len().saturating_sub(features.len() * tiles);
-            let whole = question.features[from..].into();
-            self.encodings.put(looked.key.clone(), looked.layout, whole);
+            let whole = std::mem::take(&mut looked.sights);
+            self.encodings.put(looked.key.clone(), looked.layout, whole.into());
             Stage::Draw { picture: picture + 1 }
         };
         Ok(())

@@ -68,11 +68,22 @@ fn one_line(why: &str) -> String {
     line.chars().take(300).collect()
 }
 
-/// Where a model's files lie.
+/// The files of a model that is part of the program, by their names below its folder.
+pub(super) type Carried = &'static [(&'static str, &'static [u8])];
+
+/// Where a model's files lie: in a folder of this machine, or in the program itself.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     root: PathBuf,
     variant: String,
+    carried: Option<Carried>,
+}
+
+/// The file of a graph.
+pub(super) struct Graph {
+    pub(super) path: PathBuf,
+    /// What is in it, where it is part of the program.
+    pub(super) bytes: Option<&'static [u8]>,
 }
 
 impl Folder {
@@ -81,14 +92,45 @@ impl Folder {
         Folder {
             root: root.to_path_buf(),
             variant: variant.to_owned(),
+            carried: None,
         }
     }
-    /// A file of settings.
+    /// The model of this name that is part of the program.
+    pub(super) fn carried(name: &str, files: Carried) -> Folder {
+        Folder {
+            carried: Some(files),
+            ..Folder::new(Path::new(name), "")
+        }
+    }
+    /// What a file is called.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+    fn inside(&self, name: &str) -> Option<&'static [u8]> {
+        let mut files = self.carried?.iter();
+        files.find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+    }
+    fn has(&self, name: &str) -> bool {
+        match self.carried {
+            Some(_) => self.inside(name).is_some(),
+            None => self.file(name).exists(),
+        }
+    }
+    fn bytes(&self, name: &str, most: u64) -> Result<Vec<u8>, BadModel> {
+        let path = self.file(name);
+        match (self.carried, self.inside(name)) {
+            (None, _) => read(&path, most),
+            (Some(_), Some(bytes)) => Ok(bytes.to_vec()),
+            (Some(_), None) => Err(BadModel::missing(&path, &std::io::ErrorKind::NotFound.into())),
+        }
+    }
     /// The graph of this name: in `onnx/`, as on the hub, or beside the settings. Checked to be one, as far as its head tells.
-    pub(super) fn graph(&self, name: &str) -> Result<PathBuf, BadModel> {
+    pub(super) fn graph(&self, name: &str) -> Result<Graph, BadModel> {
+        if self.carried.is_some() {
+            let name = format!("onnx/{name}.onnx");
+            let (path, bytes) = (self.file(&name), self.inside(&name));
+            return Ok(Graph { path, bytes });
+        }
         let name = match self.variant.as_str() {
             "" => format!("{name}.onnx"),
             variant => format!("{name}_{variant}.onnx"),
@@ -108,29 +150,30 @@ impl Folder {
         if head[0] != 0x08 || head[1] == 0 {
             return Err(BadModel::damaged(&path, "it does not begin as an ONNX model"));
         }
-        Ok(path)
+        Ok(Graph { path, bytes: None })
     }
     /// The tokeniser, as it is written down.
     pub(super) fn tokeniser(&self) -> Result<(PathBuf, String), BadModel> {
         let path = self.file("tokenizer.json");
-        let text = String::from_utf8(read(&path, MOST_TOKENISER)?).map_err(|why| BadModel::damaged(&path, why))?;
+        let bytes = self.bytes("tokenizer.json", MOST_TOKENISER)?;
+        let text = String::from_utf8(bytes).map_err(|why| BadModel::damaged(&path, why))?;
         Ok((path, text))
     }
     fn settings(&self, name: &str) -> Result<Table, BadModel> {
         let path = self.file(name);
-        let bytes = read(&path, MOST_SETTINGS)?;
+        let bytes = self.bytes(name, MOST_SETTINGS)?;
         let value = serde_json::from_slice(&bytes).map_err(|why| BadModel::damaged(&path, why))?;
         Ok(Table { path, value })
     }
     /// The chat template, wherever this revision keeps it.
     pub(super) fn template(&self) -> Result<Option<(PathBuf, String)>, BadModel> {
-        let path = self.file("chat_template.jinja");
-        if path.exists() {
-            let bytes = read(&path, MOST_SETTINGS)?;
-            return Ok(Some((path, String::from_utf8_lossy(&bytes).into_owned())));
+        let name = "chat_template.jinja";
+        if self.has(name) {
+            let bytes = self.bytes(name, MOST_SETTINGS)?;
+            return Ok(Some((self.file(name), String::from_utf8_lossy(&bytes).into_owned())));
         }
         for name in ["chat_template.json", "tokenizer_config.json"] {
-            if !self.file(name).exists() {
+            if !self.has(name) {
                 continue;
             }
             let table = self.settings(name)?;
@@ -271,7 +314,7 @@ pub(super) fn shape(folder: &Folder) -> Result<Shape, BadModel> {
     let side = config.count("vision_config.image_size", 1 << 12)? / config.count("vision_config.patch_size", 1 << 8)?;
     let counted = side / config.count_or("scale_factor", 64, 1)?;
     let mut words_per_tile = counted * counted;
-    if folder.file("processor_config.json").exists() {
+    if folder.has("processor_config.json") {
         words_per_tile =
             folder
                 .settings("processor_config.json")?
@@ -314,7 +357,7 @@ fn stops(folder: &Folder, vocabulary: usize) -> Result<Vec<i64>, BadModel> {
 
 /// Reads `preprocessor_config.json`, or the part of `processor_config.json` that newer revisions keep it in.
 pub(super) fn processor(folder: &Folder) -> Result<Processor, BadModel> {
-    let table = if folder.file("preprocessor_config.json").exists() {
+    let table = if folder.has("preprocessor_config.json") {
         folder.settings("preprocessor_config.json")?
     } else {
         let Table { path, mut value } = folder.settings("processor_config.json")?;
@@ -363,7 +406,7 @@ pub(super) struct Calibration {
 }
 
 pub(super) fn calibration(folder: &Folder) -> Result<Calibration, BadModel> {
-    if !folder.file("calibration.json").exists() {
+    if !folder.has("calibration.json") {
         return Ok(Calibration {
             scale: 1.0,
             offset: 0.0,

@@ -1,7 +1,8 @@
 //! Where an answer looked: the decoder's attention to the words of each tile, drawn together on the pictures.
 
-use hearsight_core::media::{Point, Region};
+use hearsight_core::media::{Point, Readability, Region};
 
+use super::graphs::Sight;
 use super::processor::Layout;
 use crate::vlm::Evidence;
 
@@ -19,6 +20,10 @@ pub(super) struct Gaze {
     places: Vec<usize>,
     /// What each of them got.
     weights: Vec<f32>,
+    /// Where each of them is in its picture, where the model says so; otherwise they are a grid.
+    boxes: Vec<[f32; 4]>,
+    /// How clear each of them is, where the model says so.
+    clarity: Vec<f32>,
 }
 
 impl Gaze {
@@ -29,7 +34,42 @@ impl Gaze {
             side: words_per_tile.isqrt(),
             pictures,
             places,
+            boxes: Vec::new(),
+            clarity: Vec::new(),
         }
+    }
+
+    /// Notes where the words of tile `tile` are, and how clear: tiles come in order.
+    pub(super) fn see(&mut self, sight: &Sight, layout: Layout, tile: usize) {
+        let parts = layout.tiles() - 1;
+        let (columns, rows) = if tile < parts {
+            (layout.columns, layout.rows)
+        } else {
+            (1, 1)
+        };
+        let (column, row) = if tile < parts {
+            (tile as u32 % columns, tile as u32 / columns)
+        } else {
+            (0, 0)
+        };
+        let across = |share: f32| (column as f32 + share) / columns as f32;
+        let down = |share: f32| (row as f32 + share) / rows as f32;
+        let boxes = sight.places.iter();
+        self.boxes
+            .extend(boxes.map(|[left, top, right, bottom]| [across(*left), down(*top), across(*right), down(*bottom)]));
+        self.clarity.extend(&sight.clarity);
+    }
+
+    /// How clear what was looked at is; none where nothing was looked at, or the model can't tell.
+    pub(super) fn readability(&self) -> Option<Readability> {
+        let all: f32 = self.weights.iter().sum();
+        let clear: f32 = self
+            .weights
+            .iter()
+            .zip(&self.clarity)
+            .map(|(weight, clear)| weight * clear)
+            .sum();
+        (all > 0.0 && self.clarity.len() == self.weights.len()).then(|| Readability::new(clear / all))
     }
 
     /// Adds the attention of one token of the answer.
@@ -49,21 +89,48 @@ impl Gaze {
             return Vec::new();
         }
         let cells = self.side * self.side;
-        let mut rest = self.weights.as_slice();
-        let mut evidence = Vec::new();
+        let (mut from, mut evidence) = (0, Vec::new());
         for (picture, layout) in self.pictures.iter().enumerate() {
-            let Some((own, others)) = rest.split_at_checked(layout.tiles() * cells) else {
+            let words = from..from + layout.tiles() * cells;
+            from = words.end;
+            let Some(own) = self.weights.get(words.clone()) else {
                 break;
             };
-            rest = others;
             let share = own.iter().sum::<f32>() / all;
             if share >= LEAST {
-                let region = Map::new(*layout, self.side, own).region();
+                let region = match self.boxes.get(words) {
+                    Some(boxes) => around(own, boxes),
+                    None => Map::new(*layout, self.side, own).region(),
+                };
                 evidence.push(Evidence { picture, region, share });
             }
         }
         evidence.sort_by(|a, b| b.share.total_cmp(&a.share));
         evidence
+    }
+}
+
+/// The box around the words that got most.
+fn around(weights: &[f32], boxes: &[[f32; 4]]) -> Region {
+    let most = weights.iter().copied().fold(0.0, f32::max);
+    let strong = weights
+        .iter()
+        .zip(boxes)
+        .filter(|(weight, _)| **weight >= STRONG * most);
+    let [left, top, right, bottom] = strong.fold([1.0, 1.0, 0.0, 0.0], |all: [f32; 4], (_, word)| {
+        [
+            all[0].min(word[0]),
+            all[1].min(word[1]),
+            all[2].max(word[2]),
+            all[3].max(word[3]),
+        ]
+    });
+    region(left, top, right, bottom)
+}
+
+fn region(left: f32, top: f32, right: f32, bottom: f32) -> Region {
+    Region {
+        corners: [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| Point { x, y }),
     }
 }
 
@@ -122,9 +189,7 @@ impl Map {
         let share = |cell: usize, of: usize| (cell as f32 / of.max(1) as f32).clamp(0.0, 1.0);
         let (left, right) = (share(left, self.columns), share(right, self.columns));
         let (top, bottom) = (share(top, self.rows), share(bottom, self.rows));
-        Region {
-            corners: [(left, top), (right, top), (right, bottom), (left, bottom)].map(|(x, y)| Point { x, y }),
-        }
+        region(left, top, right, bottom)
     }
 }
 
@@ -178,6 +243,58 @@ mod tests {
                 to.x - from.x <= 0.26 && to.y - from.y <= 0.26,
                 "round {round}: {evidence:?}"
             );
+        }
+    }
+
+    #[test]
+    fn words_that_say_where_they_are_are_believed_in_whole_pictures_and_in_tiles() {
+        let mut random = fastrand::Rng::with_seed(9);
+        for round in 0..200 {
+            let layout = Processor::like_smolvlm(256, 64).layout(
+                random.u32(1..400),
+                random.u32(1..400),
+                Detail(random.u32(1..=4)),
+            );
+            let (cells, tiles) = (SIDE * SIDE, layout.tiles());
+            let mut gaze = Gaze::new(vec![layout], cells, (0..tiles * cells).collect());
+            let chosen = random.usize(..tiles * cells);
+            let mut attention = vec![0.0; tiles * cells];
+            attention[chosen] = 1.0;
+            let inner = [
+                random.f32() * 0.5,
+                random.f32() * 0.5,
+                0.5 + random.f32() * 0.5,
+                0.5 + random.f32() * 0.5,
+            ];
+            for tile in 0..tiles {
+                let clarity = (0..cells).map(|word| if tile * cells + word == chosen { 0.75 } else { 0.1 });
+                let sight = Sight {
+                    features: Vec::new(),
+                    places: vec![inner; cells],
+                    clarity: clarity.collect(),
+                };
+                gaze.see(&sight, layout, tile);
+            }
+            gaze.look(&attention);
+            let [from, _, to, _] = gaze.evidence()[0].region.corners;
+            let tile = chosen / cells;
+            let (columns, rows) = (layout.columns.max(1) as usize, layout.rows.max(1) as usize);
+            let (across, down, wide, high) = if tile + 1 < tiles {
+                (tile % columns, tile / columns, columns as f32, rows as f32)
+            } else {
+                (0, 0, 1.0, 1.0)
+            };
+            let expected = [
+                (across as f32 + inner[0]) / wide,
+                (down as f32 + inner[1]) / high,
+                (across as f32 + inner[2]) / wide,
+                (down as f32 + inner[3]) / high,
+            ];
+            for (is, should) in [from.x, from.y, to.x, to.y].iter().zip(expected) {
+                assert!((is - should).abs() < 1e-5, "round {round}: {is}, not {should}");
+            }
+            let readability = gaze.readability().expect("it was said how clear words are").get();
+            assert!((readability - 0.75).abs() < 1e-5, "round {round}: {readability}");
         }
     }
 

@@ -8,9 +8,9 @@ use hearsight_core::time::Span;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 
-use super::folder::{BadModel, Folder, Shape};
-use super::watch::Watch;
+use super::folder::{BadModel, Folder, Graph, Shape};
 use crate::runtime::Runtime;
+use crate::watch::{Watch, Watched};
 
 /// A run of a graph did not come to an end.
 #[derive(Debug)]
@@ -57,6 +57,23 @@ struct Takes {
     attention: bool,
 }
 
+/// What one tile became.
+#[derive(Default)]
+pub(super) struct Sight {
+    /// `words_per_tile` embeddings in a row.
+    pub(super) features: Vec<f32>,
+    /// Where each word stands in the tile: left, top, right and bottom, 0..1. Empty where the export does not say: words are a grid.
+    pub(super) places: Vec<[f32; 4]>,
+    /// How clearly each word shows what it shows, 0..1; empty where the export does not say.
+    pub(super) clarity: Vec<f32>,
+}
+
+impl Sight {
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.features) + size_of_val(&*self.places) + size_of_val(&*self.clarity)
+    }
+}
+
 /// What the decoder says after the last of the tokens it was given.
 pub(super) struct Said {
     /// One for each token of the vocabulary.
@@ -75,8 +92,11 @@ impl Graphs {
         threads: usize,
     ) -> Result<Graphs, BadModel> {
         let open = |name: &str| {
-            let path = folder.graph(name)?;
-            let session = runtime.session(&path, threads);
+            let Graph { path, bytes } = folder.graph(name)?;
+            let session = match bytes {
+                Some(bytes) => runtime.session_of(bytes, &path, threads),
+                None => runtime.session(&path, threads),
+            };
             session.map(|session| (path.clone(), session)).map_err(|why| match why {
                 crate::files::BadFile::Damaged { why, .. } => BadModel::damaged(&path, why),
                 other @ crate::files::BadFile::Missing { .. } => BadModel::damaged(&path, other),
@@ -112,7 +132,7 @@ impl Graphs {
             has_output(&decoder_path, &decoder, name)?;
         }
         Ok(Graphs {
-            watch: Watch::start()
+            watch: Watch::start("vlm-watch")
                 .map_err(|why| BadModel::unfit(&decoder_path, format!("no thread to watch it: {why}")))?,
             shape: shape.clone(),
             vision,
@@ -125,8 +145,8 @@ impl Graphs {
         })
     }
 
-    /// A tile's features: `words_per_tile` embeddings in a row. `pixels` are three planes of `side²` values.
-    pub(super) fn see(&mut self, pixels: &[f32], limit: Span) -> Result<Vec<f32>, Failed> {
+    /// What a tile becomes. `pixels` are three planes of `side²` values.
+    pub(super) fn see(&mut self, pixels: &[f32], limit: Span) -> Result<Sight, Failed> {
         let (side, full) = (self.side, vec![true; self.side * self.side]);
         let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = vec![(
             "pixel_values".into(),
@@ -137,18 +157,22 @@ impl Graphs {
             inputs.push(("pixel_attention_mask".into(), mask.into()));
         }
         let run = Arc::new(RunOptions::new()?);
-        let _watched = self.watch.limit(&run, limit);
+        let _watched = watched(&self.watch, &run, limit);
         let outputs = self.vision.run_with_options(inputs, &*run)?;
-        let features = outputs
-            .get("image_features")
-            .ok_or_else(|| Failed::Broken("no image_features".into()))?;
-        let (_, features) = features.try_extract_tensor::<f32>()?;
-        let expected = self.shape.words_per_tile * self.shape.hidden;
-        if features.len() != expected {
-            let why = format!("a tile became {} values, not {expected}", features.len());
-            return Err(Failed::Broken(why));
-        }
-        Ok(features.to_vec())
+        let words = self.shape.words_per_tile;
+        let shares = |name: &str, each: usize| match outputs.get(name) {
+            Some(_) => Ok(values(&outputs, name, words * each)?
+                .iter()
+                .map(|share| share.clamp(0.0, 1.0))
+                .collect()),
+            None => Ok::<Vec<f32>, Failed>(Vec::new()),
+        };
+        let places = shares("places", 4)?;
+        Ok(Sight {
+            features: values(&outputs, "image_features", words * self.shape.hidden)?.to_vec(),
+            places: places.as_chunks().0.to_vec(),
+            clarity: shares("clarity", 1)?,
+        })
     }
 
     /// Gives the decoder `tokens` after what `cache` holds; where a token stands for a picture, the next of `features` takes its
@@ -161,7 +185,7 @@ impl Graphs {
         limit: Span,
     ) -> Result<Said, Failed> {
         let run = Arc::new(RunOptions::new()?);
-        let _watched = self.watch.limit(&run, limit);
+        let _watched = watched(&self.watch, &run, limit);
         let (embeds, rest) = self.embed(tokens, features)?;
         let (count, total) = (tokens.len(), cache.tokens + tokens.len());
         let mask = vec![1i64; total];
@@ -237,6 +261,24 @@ impl Graphs {
         let one = || Tensor::<f32>::new(self.decoder.allocator(), shape).map(Tensor::into_dyn);
         self.past.iter().map(|_| one()).collect()
     }
+}
+
+/// An output of so many values.
+fn values<'o>(outputs: &'o ort::session::SessionOutputs<'_>, name: &str, expected: usize) -> Result<&'o [f32], Failed> {
+    let output = outputs.get(name).ok_or_else(|| Failed::Broken(format!("no {name}")))?;
+    let (_, values) = output.try_extract_tensor::<f32>()?;
+    if values.len() != expected {
+        let why = format!("a tile became {} values of {name}, not {expected}", values.len());
+        return Err(Failed::Broken(why));
+    }
+    Ok(values)
+}
+
+/// Ends `run` after `limit`.
+fn watched(watch: &Watch, run: &Arc<RunOptions>, limit: Span) -> Watched {
+    let run = run.clone();
+    // The flag can only fail to be set for options that don't exist.
+    watch.limit(move || drop(run.terminate()), limit)
 }
 
 fn said(

@@ -7,6 +7,7 @@ use hearsight_core::time::Moment;
 
 use super::encodings::Key;
 use super::gaze::Gaze;
+use super::graphs::Sight;
 use super::processor::{Drawn, Layout};
 use super::saying::Saying;
 use crate::vlm::{Ended, Seen, Spent};
@@ -41,7 +42,9 @@ pub(super) struct Looked {
     pub(super) layout: Layout,
     pub(super) drawn: Option<Drawn>,
     /// What was made of it before, where it was seen before.
-    pub(super) encoded: Option<Arc<[f32]>>,
+    pub(super) encoded: Option<Arc<[Sight]>>,
+    /// What has been made of its tiles so far, in order.
+    pub(super) sights: Vec<Sight>,
 }
 
 #[derive(Clone, Copy)]
@@ -55,6 +58,12 @@ pub(super) enum Stage {
 }
 
 impl Question {
+    /// Takes in what was made of a picture's tile, now or for a question before. Tiles come in order.
+    pub(super) fn take_in(&mut self, picture: usize, tile: usize, sight: &Sight) {
+        self.gaze.see(sight, self.pictures[picture].layout, tile);
+        self.features.extend(&sight.features);
+    }
+
     /// What was held back of the answer's text comes out, then it is over.
     pub(super) fn end(&mut self, ended: Ended) -> Option<Arc<str>> {
         self.stage = Stage::Over(ended);
