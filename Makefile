@@ -19,7 +19,7 @@ export XDG_RUNTIME_DIR := $(or $(XDG_RUNTIME_DIR),$(abspath artefacts))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 took = echo "make $@: done in $$(( $$(date +%s) - $(HEARSIGHT_STARTED) )) s"
 
-.PHONY: help setup setup-test setup-bench web run test check eval bench-latency bench-graph bench-ingest bench-interpolation bench-seeing soak hostile fuzz clean
+.PHONY: help setup setup-test setup-bench web run test check eval bench-latency bench-graph bench-ingest bench-interpolation bench-seeing bench-hearing bench-allocation bench-softening bench-deadlines soak hostile fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ setup-bench:
 	@echo "setup: looking at what the benches need"
 	@scripts/setup.sh bench
 
+# The recogniser that `make run` tries to pull, for a minute at most; without it captions come from the embedded one.
+RECOGNISER := moonshine-streaming-tiny
 # `--workspace` chooses the same features as the tests do, so that neither command rebuilds what the other built.
 run: setup web ## build, play the sample talk through a real WebRTC connection, then keep serving the page
 	@echo "run: building hearsight (optimised; several minutes the first time)"
 	@cargo build --release --locked --workspace --bin hearsight
+	@$(TARGET)/release/hearsight models pull --within 60 $(RECOGNISER) || echo "run: captions come from the embedded PocketSphinx"
 	@$(TARGET)/release/hearsight demo
 
 test: setup-test web tests/clients/node_modules/.installed ## run every test: the client's, the engine's and those in a real browser
@@ -122,9 +125,31 @@ bench-interpolation: setup-test ## rebuild dropped pictures: ours beside a blend
 	@cargo run --release --locked -p hearsight-tests --bin bench-interpolation -- $(ARGS)
 	@$(took) >&2
 
-bench-seeing: setup-bench ## reading five lines at 640×480, beside the Python package of the same models
+bench-seeing: setup-bench ## what is seen of scenes at the rates of a camera, by the reader and by glance; the reader beside its Python package
 	@echo "bench-seeing: building and running (optimised)"
 	@cargo run --release --locked -p hearsight-tests --bin bench-seeing -- $(ARGS)
+	@$(took) >&2
+
+bench-hearing: setup ## what hearing costs a session at its beginning, after a minute and after an hour; its memory
+	@echo "bench-hearing: building and running (optimised; several minutes)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-hearing -- $(ARGS)
+	@$(took) >&2
+
+bench-allocation: setup-test ## questions over recorded uplinks: congestion control alone beside caps, regions and rates of pictures
+	@echo "bench-allocation: building and running (optimised; half an hour, with ARGS=\"--scenes 4 --traces 2\" minutes)"
+	@cargo run --release --locked -p hearsight-tests --bin bench-allocation -- $(ARGS)
+	@$(took) >&2
+
+bench-deadlines: setup ## what comes in time at up to ten times what a machine can do, ours beside other orders and a bound
+	@echo "bench-deadlines: building and running (optimised; several minutes)"
+	@cargo build --release --locked --workspace --bin hearsight
+	@cargo run --release --locked -p hearsight-tests --bin bench-deadlines -- $(ARGS)
+	@$(took) >&2
+
+bench-softening: setup-test web ## a real Chromium behind a thin uplink: how sharp what matters is, with allocation off and on
+	@echo "bench-softening: building and running (optimised; about three minutes)"
+	@cargo build --release --locked --workspace --bin hearsight
+	@cargo run --release --locked -p hearsight-tests --bin bench-softening -- $(ARGS)
 	@$(took) >&2
 
 clean: ## remove what was built (what set-up installed stays: delete .deps to fetch it again)

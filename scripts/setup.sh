@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 purpose=${1:-run}
-# cmake: PocketSphinx, Opus. clang, libclang-dev: bindings to libavcodec and libavformat. flite: speaks the sample talk.
+# cmake: PocketSphinx, Opus, whisper.cpp. clang, libclang-dev: bindings to these and to libavcodec and libavformat. flite: speaks the sample talk.
 # GStreamer: files, cameras and test patterns to publish. libasound2-dev: the microphone of this machine.
 packages="build-essential cmake pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavutil-dev flite
  libasound2-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-plugins-base gstreamer1.0-plugins-good

@@ -24,6 +24,7 @@ use crate::ingest::{self, Ingest};
 use crate::kit::{Kit, KitError};
 use crate::operate::reload::Holders;
 use crate::operate::{Inside, Operate};
+use crate::recognisers::Where;
 use crate::serve::{
     self, Access, Certificate, IceServers, Limits, Listener, Login, Operations, Rules, ServeError, Serving, Tokens,
     TokensError,
@@ -294,7 +295,7 @@ fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<
         .as_deref()
         .map(|path| open_tape(path, host.clock()))
         .transpose()?;
-    let rooms = kit.clone();
+    let kit = kit.clone();
     let views = config.view.as_ref().map(Views::open).transpose()?;
     let shown: &[View] = match views {
         Some(_) => &View::ALL,
@@ -303,21 +304,22 @@ fn sessions(config: &Config, host: Host, kit: &Arc<Kit>, told: &Told) -> Result<
     Ok(Sessions::new(
         host,
         Staff {
-            recogniser: kit.recogniser(),
             answerer: answers.as_ref().map(Answers::answerer),
         },
         Box::new(move |guest| {
             let answering = answers.as_ref();
-            Ok(Rooms {
+            let rooms = Rooms {
                 answering: answering.map(|answers| answers.answering(guest.user.as_ref(), guest.address)),
-                ..rooms.rooms()?
-            })
+                ..kit.rooms(&guest.wishes)?
+            };
+            Ok((rooms, kit.recogniser(&guest.wishes)))
         }),
         told.clone(),
         Screens::new(shown),
         views,
         tape.map(|tape| (tape, threads(config))),
-    ))
+    )
+    .allocating(config.allocate))
 }
 
 fn ingest(config: &Config, clock: Clock) -> Result<Ingest, StartError> {
@@ -389,11 +391,22 @@ fn warn_if_open(config: &Config) {
     }
 }
 
+/// Where recognisers are found.
+pub(crate) fn recognisers_of(config: &Config) -> Where<'_> {
+    Where {
+        hearing: &config.hearing,
+        assets: &config.assets,
+        recognise: &config.recognise,
+        models: &config.models,
+    }
+}
+
 /// Opens what the settings name, and starts the threads that it runs on.
 pub(crate) fn engines(config: &Config, clock: Clock) -> Result<(Kit, Host), StartError> {
     let worker = worker_command(config).map_err(StartError::System)?;
-    let kit = Kit::open(&config.assets, &config.recognise, &config.seeing, worker)?;
+    let kit = Kit::open(recognisers_of(config), &config.seeing, worker)?;
     let host = Host::start(clock, threads(config)).map_err(StartError::System)?;
+    host.set_admission(config.engine.admission);
     Ok((kit, host))
 }
 

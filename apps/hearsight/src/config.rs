@@ -9,6 +9,7 @@ mod command;
 mod command_line;
 mod door;
 mod error;
+mod hearing;
 mod models;
 mod operate;
 mod seeing;
@@ -24,6 +25,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use hearsight_core::schedule::Admission;
 
 pub use ask::{Answerer, Ask};
 pub(crate) use check::is_loopback;
@@ -31,12 +33,15 @@ pub use command::{Captions, Command, Report};
 use command_line::program;
 pub use door::{Access, Ice, IceLogin, Limits, Listen};
 pub use error::{BadValue, ConfigError};
+pub use hearing::{Engine as RecogniserKind, Hearing, Place};
 pub use models::{Models, ModelsCommand};
 pub use operate::{Events, Operate, Strangers, Webhook};
 pub use seeing::{Reader, Seeing};
 pub use settings::Source;
 use settings::{Key, Settings};
 pub use view::{MadeOn, View};
+
+use crate::allocate::Mode;
 
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
@@ -60,6 +65,8 @@ pub struct Config {
     pub models: Models,
     /// The pool of recogniser processes.
     pub recognise: Recognise,
+    /// Who makes words of speech.
+    pub hearing: Hearing,
     /// What is made of pictures.
     pub seeing: Seeing,
     /// Who answers questions about them; none: nobody.
@@ -68,6 +75,8 @@ pub struct Config {
     pub engine: Engine,
     /// How pictures are shown at a higher rate; none: not at all.
     pub view: Option<View>,
+    /// What senders are told of what is worth their bits.
+    pub allocate: Mode,
     /// What is logged, and how.
     pub log: Log,
     /// The microphone of this machine.
@@ -93,8 +102,8 @@ pub struct Assets {
     pub silero: PathBuf,
     /// The folder of the reader's models.
     pub ocr: PathBuf,
-    /// The folder of the small model that answers questions.
-    pub glance: PathBuf,
+    /// The folder of a small model that answers questions instead of the one that is part of the program.
+    pub glance: Option<PathBuf>,
     /// The model folder.
     pub pocketsphinx: PathBuf,
 }
@@ -113,6 +122,8 @@ pub struct Recognise {
 pub struct Engine {
     /// None: as many as there are cores.
     pub threads: Option<NonZeroUsize>,
+    /// Who may come in.
+    pub admission: Admission,
 }
 
 /// What is logged, and how.

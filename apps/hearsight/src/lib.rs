@@ -3,6 +3,7 @@
 //! Knows the wiring and its budgets, WebRTC in ([`ingest`]) and out ([`send`], [`watch`]), HTTP, the wire and the settings. Must not
 //! know how anything is decoded or recognised. Start at [`wiring`], then [`app`].
 
+pub mod allocate;
 pub mod app;
 pub mod ask;
 pub mod budget;
@@ -12,14 +13,17 @@ pub mod events;
 pub mod film;
 pub mod ingest;
 pub mod kit;
+pub mod laboratory;
 pub mod listen;
 pub mod model_store;
 pub mod operate;
 mod patience;
 pub mod publish;
+pub mod recognisers;
 pub mod send;
 pub mod serve;
 pub mod session;
+pub mod simulate;
 pub mod smooth;
 pub mod tape;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use hearsight::operate::check;
 use hearsight::operate::reload::{Watch, announce};
 use hearsight::publish::options::Options;
 use hearsight::serve::create_token;
+use hearsight::terminal::{is_unread, say};
 use hearsight::{listen, model_store, telemetry};
 use hearsight_live::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     };
     let done = match &loaded.command {
         Command::Config(text) => {
-            println!("{text}");
+            say(text);
             return ExitCode::SUCCESS;
         }
         Command::Check(report) => return check::main(&loaded.config, *report),
@@ -39,11 +40,14 @@ fn main() -> ExitCode {
         Command::Listen(captions) => listen(&loaded.config, *captions),
         Command::Publish(options) => publish(&loaded.config, options.as_ref().clone()),
         Command::Smooth(options) => smooth(options.as_ref().clone()),
+        Command::Shape(options) => shape(*options.clone()),
+        Command::Simulate(options) => hearsight::simulate::command::main(options, &mut std::io::stdout()),
         Command::Serve => run(loaded, Show::Page),
         Command::Demo => run(loaded, Show::Talk),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(problem) if is_unread(&problem) => ExitCode::SUCCESS,
         Err(problem) => fail(&format!("{problem:#}")),
     }
 }
@@ -67,7 +71,10 @@ fn fail(problem: &dyn std::fmt::Display) -> ExitCode {
 fn token(user: &str, streams: &[String], watch: &[String]) -> ExitCode {
     match create_token(user, streams, watch) {
         Ok(created) => {
-            println!("# The token, shown only now: {}\n{}", created.token, created.entry);
+            say(format_args!(
+                "# The token, shown only now: {}\n{}",
+                created.token, created.entry
+            ));
             ExitCode::SUCCESS
         }
         Err(problem) => fail(&problem),
@@ -84,6 +91,11 @@ enum Show {
 fn publish(config: &Config, options: Options) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     runtime()?.block_on(hearsight::publish::run(options, Clock::new(), app::asked_to_stop()))?;
+    Ok(())
+}
+
+fn shape(options: hearsight::laboratory::options::Options) -> anyhow::Result<()> {
+    runtime()?.block_on(hearsight::laboratory::run(options, Clock::new(), app::asked_to_stop()))?;
     Ok(())
 }
 
@@ -120,12 +132,14 @@ fn run(loaded: Loaded, show: Show) -> anyhow::Result<()> {
         let watch = Watch::start(std::env::args_os().collect(), loaded, holders).context("can't watch the settings")?;
         look_on_hangup(&watch)?;
         if let Some(operations) = server.operations() {
-            println!("Operators find {operations}metrics and {operations}readyz.");
+            say(format_args!(
+                "Operators find {operations}metrics and {operations}readyz."
+            ));
         }
-        println!(
+        say(format_args!(
             "Hearsight is serving. Open {} and allow microphone and camera; Ctrl-C stops it.",
             server.page()
-        );
+        ));
         announce(&[sd_notify::NotifyState::Ready]);
         server.stopped().await.context("the server stopped badly")
     });
@@ -158,7 +172,7 @@ fn models(config: &Config, command: &ModelsCommand) -> anyhow::Result<()> {
 fn microphones() -> ExitCode {
     match listen::cards::list() {
         Ok(lines) => {
-            println!("{}", lines.join("\n"));
+            say(lines.join("\n"));
             ExitCode::SUCCESS
         }
         Err(problem) => fail(&problem),

@@ -4,12 +4,14 @@
 //! Integers are microseconds. `at_us` is media time on the session's shared timeline; `t0_us` is the client's clock
 //! (unix time); every other moment is the server's clock. Both sides ignore types and fields that they don't know.
 
+pub mod allocation;
 pub mod answer;
 pub mod notice;
 mod reading;
 
 use serde::{Deserialize, Serialize};
 
+use allocation::Mode;
 pub use reading::{ReadLine, Reading};
 
 /// The version of this schema, sent in [`ToClient::Session`].
@@ -42,6 +44,9 @@ pub enum ToClient {
     /// Speech paused or ended.
     #[serde(rename = "speech.stopped")]
     SpeechStopped { id: u64, at_us: i64 },
+    /// It ended at `at_us`: so much silence has followed that it will hardly go on.
+    #[serde(rename = "speech.ended")]
+    SpeechEnded { at_us: i64 },
     /// Provisional words of a segment; replaces the earlier of the same segment.
     #[serde(rename = "words.partial")]
     WordsPartial {
@@ -79,6 +84,9 @@ pub enum ToClient {
     /// How the pictures of the smooth view came about, once a second while it is watched.
     #[serde(rename = "view")]
     View(View),
+    /// What to spend the uplink's bits on.
+    #[serde(rename = "allocation")]
+    Allocation(allocation::Allocation),
     /// Where the time of event `of` went, on the server.
     #[serde(rename = "latency")]
     Latency {
@@ -132,6 +140,7 @@ impl ToClient {
             ToClient::Session { .. } => "session",
             ToClient::SpeechStarted { .. } => "speech.started",
             ToClient::SpeechStopped { .. } => "speech.stopped",
+            ToClient::SpeechEnded { .. } => "speech.ended",
             ToClient::WordsPartial { .. } => "words.partial",
             ToClient::WordsFinal { .. } => "words.final",
             ToClient::PictureStats(_) => "picture.stats",
@@ -141,6 +150,7 @@ impl ToClient {
             ToClient::Answer(_) => "answer",
             ToClient::AnswerNone(_) => "answer.none",
             ToClient::View(_) => "view",
+            ToClient::Allocation(_) => "allocation",
             ToClient::Latency { .. } => "latency",
             ToClient::Lost { .. } => "lost",
             ToClient::Clock { .. } => "clock",
@@ -177,6 +187,9 @@ pub enum ToServer {
     /// Forget what is under way.
     #[serde(rename = "flush")]
     Flush { why: Why },
+    /// How much of the allocation of bits the client wants, whatever the server's settings say.
+    #[serde(rename = "allocate")]
+    Allocate { mode: Mode },
     /// A type of a later version.
     #[serde(other, rename = "unknown")]
     Unknown,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sight ─▸ decode ─┬─▸ measure ─────────────▸ picture
+//!                  ├────────────────────────▸ follow
 //!                  ├─▸ choose ─▸ read ──────▸ reading
 //!                  └─▸ smooth ─┬─▸ encode ──▸ view
 //!                              └─▸ account ─▸ viewed
@@ -82,9 +83,11 @@ pub struct Reading {
 pub struct Hearing {
     pub vad: Box<dyn Engine<In = Pcm, Out = Voice>>,
     pub recognise: Box<dyn Engine<In = Voice, Out = Words>>,
-    /// How long after the end of speech the detector calls it a pause, and the end of the segment.
+    /// How long after the end of speech the detector calls it a pause, and the end of the phrase.
     pub pause: Span,
     pub ending: Span,
+    /// How long the recogniser may look for the last words after that, beyond its slice.
+    pub settling: Span,
 }
 
 /// Who listens at the outlets of a session.
@@ -101,6 +104,8 @@ pub trait Audience: Send + Sync {
     fn answer(&self, now: Moment, signal: Signal<Turn>);
     /// What became of the display moments of the view.
     fn viewed(&self, now: Moment, signal: Signal<Counts>);
+    /// Every decoded picture, with its motion; nobody has to look.
+    fn seen(&self, _now: Moment, _signal: Signal<Decoded>) {}
 }
 
 /// The doors of a session's graph.
@@ -140,6 +145,7 @@ pub fn draw(graph: &mut Graph, rooms: Rooms, audience: Arc<dyn Audience>) -> Doo
     let figures = graph.stage("measure", &pictures, budget::INTO_MEASURE, None, measure);
     let shown = graph.sink("picture", &figures, budget::INTO_EVENTS, PictureSink(audience.clone()));
     graph.promise(shown, budget::PICTURE, Span::ZERO);
+    graph.sink("follow", &pictures, budget::INTO_MEASURE, FollowSink(audience.clone()));
     if let Some(reading) = reading {
         draw_reading(graph, &pictures, reading, audience.clone());
     }
@@ -179,7 +185,7 @@ fn draw_answering(
     let put = graph.join("memory", &queries, budget::INTO_MEMORY, None, memory);
     // A question that waited as long as it might have been answered needs no engine any more.
     let turns = graph.engine(
-        "answer",
+        "reply",
         Lane::Think,
         &put,
         Keep::Recent(allowed),
@@ -266,11 +272,12 @@ fn draw_hearing(graph: &mut Graph, pcm: &Outlet<Pcm>, hearing: Hearing, audience
         recognise,
         pause,
         ending,
+        settling,
     } = hearing;
     // The silences include what the stages declare as their delay anyway.
     let pause = (pause - vad.delay()).max(Span::ZERO);
     let ending = (ending - vad.delay() - recognise.delay()).max(Span::ZERO);
-    let voice = graph.engine("vad", Lane::Hear, pcm, budget::INTO_VAD, Some(Mark::Voiced), vad);
+    let voice = graph.engine("vad", Lane::Listen, pcm, budget::INTO_VAD, Some(Mark::Voiced), vad);
     let words = graph.engine(
         "recognise",
         Lane::Hear,
@@ -282,7 +289,7 @@ fn draw_hearing(graph: &mut Graph, pcm: &Outlet<Pcm>, hearing: Hearing, audience
     let turn = graph.sink("turn", &voice, budget::INTO_EVENTS, TurnSink(audience.clone()));
     let said = graph.sink("words", &words, budget::INTO_EVENTS, WordsSink(audience.clone()));
     graph.promise(said, budget::WORDS_PARTIAL, Span::ZERO);
-    graph.promise(said, budget::WORDS_FINAL, ending);
+    graph.promise(said, budget::WORDS_FINAL, ending + settling);
     graph.promise(turn, budget::TURN, pause);
     words
 }
@@ -292,7 +299,7 @@ impl Sink<Voice> for TurnSink {
     fn budget(&self, voice: &Voice) -> Option<Budget> {
         match voice {
             Voice::Started | Voice::Paused | Voice::Resumed => Some(budget::TURN),
-            Voice::Sound(_) | Voice::Ended => None,
+            Voice::Sound(_) | Voice::Rested | Voice::Ended => None,
         }
     }
     fn take(&mut self, now: Moment, signal: Signal<Voice>) {
@@ -321,6 +328,16 @@ impl Sink<PictureStats> for PictureSink {
     }
     fn take(&mut self, now: Moment, signal: Signal<PictureStats>) {
         self.0.picture(now, signal);
+    }
+}
+
+struct FollowSink(Arc<dyn Audience>);
+impl Sink<Decoded> for FollowSink {
+    fn budget(&self, _: &Decoded) -> Option<Budget> {
+        None
+    }
+    fn take(&mut self, now: Moment, signal: Signal<Decoded>) {
+        self.0.seen(now, signal);
     }
 }
 

@@ -75,13 +75,13 @@ enum Engine {
 impl Answers {
     /// Opens what `settings` choose; models run in `onnxruntime`, answers of servers are heard on `runtime`.
     pub fn open(settings: &Ask, onnxruntime: &Path, runtime: &Handle, clock: Clock) -> Result<Answers, OpenError> {
-        let local = |setting, folder: &Path| {
+        let local = |setting, folder: Option<&Path>| {
             let model = model(setting, folder, settings, onnxruntime)?;
             Ok::<_, OpenError>(Engine::Local(Arc::new(model)))
         };
         let engine = |answerer: &config::Answerer| match answerer {
-            config::Answerer::Glance(folder) => local(GLANCE, folder),
-            config::Answerer::Local(folder) => local(LOCAL, folder),
+            config::Answerer::Glance(folder) => local(GLANCE, folder.as_deref()),
+            config::Answerer::Local(folder) => local(LOCAL, Some(folder)),
             config::Answerer::Remote { url, model, key } => {
                 let remote = remote_config(url, model, key.as_deref())?;
                 Ok(Engine::Remote(Remote::new(remote, runtime.clone(), clock)?))
@@ -164,14 +164,14 @@ impl Answers {
 /// Whether what `settings` choose can be opened, as far as this machine can tell; answers with what was found.
 pub fn check(settings: &Ask, onnxruntime: &Path) -> Result<String, OpenError> {
     let mut found = Vec::new();
-    let opened = |setting, folder: &Path| -> Result<String, OpenError> {
+    let opened = |setting, folder: Option<&Path>| -> Result<String, OpenError> {
         let model = model(setting, folder, settings, onnxruntime)?;
         Ok(format!("{} can be opened", model.name()))
     };
     for answerer in std::iter::once(&settings.first).chain(&settings.large) {
         match answerer {
-            config::Answerer::Glance(folder) => found.push(opened(GLANCE, folder)?),
-            config::Answerer::Local(folder) => found.push(opened(LOCAL, folder)?),
+            config::Answerer::Glance(folder) => found.push(opened(GLANCE, folder.as_deref())?),
+            config::Answerer::Local(folder) => found.push(opened(LOCAL, Some(folder))?),
             config::Answerer::Remote { url, model, key } => {
                 remote_config(url, model, key.as_deref())?;
                 found.push(format!("{model} of another server is not asked now"));
@@ -181,13 +181,17 @@ pub fn check(settings: &Ask, onnxruntime: &Path) -> Result<String, OpenError> {
     Ok(found.join("; "))
 }
 
-/// Opens the model in the folder that a setting names.
-fn model(setting: &'static str, folder: &Path, settings: &Ask, onnxruntime: &Path) -> Result<Model, OpenError> {
+/// Opens the model in the folder that a setting names, or the one that is part of the program.
+fn model(setting: &'static str, folder: Option<&Path>, settings: &Ask, onnxruntime: &Path) -> Result<Model, OpenError> {
     let config = local::Config {
         threads: settings.threads.get(),
         ..local::Config::default()
     };
-    let opened = Model::open(&Runtime::open(onnxruntime)?, folder, config);
+    let runtime = Runtime::open(onnxruntime)?;
+    let opened = match folder {
+        Some(folder) => Model::open(&runtime, folder, config),
+        None => Model::glance(&runtime, config),
+    };
     opened.map_err(|problem| OpenError::Model {
         setting,
         problem: Box::new(problem),

@@ -38,8 +38,8 @@ pub struct Ask {
 /// An engine that answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answerer {
-    /// The small model in this folder.
-    Glance(PathBuf),
+    /// The small model in this folder; none: the one that is part of the program.
+    Glance(Option<PathBuf>),
     /// The model in this folder.
     Local(PathBuf),
     /// A server.

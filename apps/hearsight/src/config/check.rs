@@ -3,6 +3,7 @@
 mod ask;
 mod checked;
 mod door;
+mod hearing;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use checked::Checked;
+use hearsight_core::schedule::Admission;
 use hearsight_shaders::interpolate::Rung;
 
 use super::settings::Settings;
@@ -17,6 +19,7 @@ use super::{
     Assets, Config, ConfigError, Demo, Engine, Events, Listen, Log, LogFormat, MadeOn, Microphone, Models, Operate,
     Reader, Recognise, Seeing, Strangers, View, Webhook,
 };
+use crate::allocate::Mode;
 
 const NOT_AN_ADDRESS: &str = "it is not an address with a port";
 const WRITE_AN_ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
@@ -48,11 +51,18 @@ pub(super) fn config(settings: &Settings, variables: &[(String, String)]) -> Res
         ice: door::ice(&checked)?,
         assets,
         recognise: Recognise { workers, warm },
+        hearing: hearing::hearing(&checked)?,
         seeing: seeing(&checked)?,
         engine: Engine {
             threads: NonZeroUsize::new(checked.integer("engine.threads", 0..=256)?),
+            admission: match checked.text("engine.admission")? {
+                "load" => Admission::ByLoad,
+                "always" => Admission::Always,
+                _ => return Err(checked.refusal("engine.admission", "there is no such way", "write load or always")),
+            },
         },
         view: view(&checked)?,
+        allocate: allocate(&checked)?,
         log: log(&checked)?,
         microphone: Microphone {
             device: checked.text("microphone.device")?.to_owned(),
@@ -85,7 +95,7 @@ fn assets(checked: &Checked<'_>) -> Result<Assets, ConfigError> {
         onnxruntime: within("assets.onnxruntime", "onnxruntime/libonnxruntime.so")?,
         silero: within("assets.silero", "silero/silero_vad_16k_op15.onnx")?,
         ocr: within("assets.ocr", "ocr")?,
-        glance: within("assets.glance", "glance")?,
+        glance: checked.path("assets.glance")?,
         pocketsphinx: within("assets.pocketsphinx", "pocketsphinx/model/en-us")?,
         deps,
     })
@@ -127,6 +137,12 @@ fn view(checked: &Checked<'_>) -> Result<Option<View>, ConfigError> {
         device,
     };
     Ok(checked.truth("view.enabled").then_some(view))
+}
+
+fn allocate(checked: &Checked<'_>) -> Result<Mode, ConfigError> {
+    let remedy = "write off, cap, cap+regions or full";
+    Mode::from_name(checked.text("allocate.mode")?)
+        .ok_or_else(|| checked.refusal("allocate.mode", "there is no such mode", remedy))
 }
 
 fn log(checked: &Checked<'_>) -> Result<Log, ConfigError> {

@@ -1,16 +1,18 @@
 //! What the program is asked to do: a [`Command`] for each subcommand of the command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ArgMatches;
 
 use super::settings::Settings;
 use super::{ConfigError, ModelsCommand, Surroundings};
+use crate::laboratory;
 use crate::publish::options::{self, Options};
-use crate::smooth;
+use crate::{simulate, smooth};
 
 /// What the program was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Serve until stopped.
     Serve,
@@ -24,6 +26,10 @@ pub enum Command {
     Publish(Box<Options>),
     /// Make a film with more pictures a second; reads no settings.
     Smooth(Box<smooth::Options>),
+    /// Be a recorded uplink in front of a server; reads no settings.
+    Shape(Box<laboratory::options::Options>),
+    /// Simulate a scenario; reads no settings.
+    Simulate(simulate::command::Options),
     /// Print this text: the settings in force, as TOML.
     Config(String),
     /// Make a bearer token for a user and print it with its entry for the file of tokens.
@@ -79,7 +85,11 @@ pub(super) fn asked(
         "check" => Command::Check(Report::People),
         "list" if flags.get_flag("json") => Command::Models(ModelsCommand::List(Report::Machines)),
         "list" => Command::Models(ModelsCommand::List(Report::People)),
-        "pull" => Command::Models(ModelsCommand::Pull(models(flags))),
+        "pull" => {
+            let within = flags.get_one::<u16>("within");
+            let within = within.map(|seconds| Duration::from_secs((*seconds).into()));
+            Command::Models(ModelsCommand::Pull(models(flags), within))
+        }
         "verify" => Command::Models(ModelsCommand::Verify(models(flags))),
         _ => Command::Serve,
     })
@@ -92,6 +102,12 @@ pub(super) fn without_settings(flags: &ArgMatches) -> Option<Command> {
     }
     if flags.try_get_one::<PathBuf>("input").ok().flatten().is_some() {
         return Some(Command::Smooth(Box::new(smooth::options::from_matches(flags))));
+    }
+    if flags.try_get_one::<PathBuf>("trace").ok().flatten().is_some() {
+        return Some(Command::Shape(Box::new(laboratory::options::from_matches(flags))));
+    }
+    if flags.try_get_one::<PathBuf>("scenario").ok().flatten().is_some() {
+        return Some(Command::Simulate(simulate::command::from_matches(flags)));
     }
     let user = flags.try_get_one::<String>("user").ok().flatten()?.clone();
     let names = |flag: &str| flags.get_many::<String>(flag).unwrap_or_default().cloned().collect();

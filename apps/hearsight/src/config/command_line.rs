@@ -39,6 +39,8 @@ pub(super) fn program(keys: &[Key]) -> clap::Command {
         .subcommand(listen(&flags))
         .subcommand(publish(&flags))
         .subcommand(smooth())
+        .subcommand(shape())
+        .subcommand(simulate())
         .subcommand(check(&flags))
         .subcommand(models(&flags))
         .subcommand(
@@ -79,6 +81,18 @@ fn smooth() -> clap::Command {
         .args(crate::smooth::options::arguments())
 }
 
+fn shape() -> clap::Command {
+    clap::Command::new("shape")
+        .about("Stand between senders and a server as a recorded uplink: its rate, its queue, its losses")
+        .args(crate::laboratory::options::arguments())
+}
+
+fn simulate() -> clap::Command {
+    clap::Command::new("simulate")
+        .about("Run a scenario of sessions in virtual time: what comes in time, what is lost, how many a machine holds")
+        .args(crate::simulate::command::arguments())
+}
+
 fn check(flags: &[Arg]) -> clap::Command {
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
     clap::Command::new("check")
@@ -114,6 +128,13 @@ fn models(flags: &[Arg]) -> clap::Command {
                         .clone()
                         .required(true)
                         .help("Which, as `hearsight models list` names them"),
+                )
+                .arg(
+                    Arg::new("within")
+                        .long("within")
+                        .value_name("SECONDS")
+                        .value_parser(clap::value_parser!(u16).range(1..))
+                        .help("Try once, and for no longer than this; what came is gone on with the next time"),
                 )
                 .args(flags.clone()),
         )

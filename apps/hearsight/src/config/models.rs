@@ -1,6 +1,7 @@
 //! Models that are pulled from a hub: where they lie, where they come from, and what to do with them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Report;
 
@@ -20,8 +21,8 @@ pub struct Models {
 pub enum ModelsCommand {
     /// Tell which models there are, and which of them are here.
     List(Report),
-    /// Fetch these.
-    Pull(Vec<String>),
+    /// Fetch these; within this time where one is given, and without a second try.
+    Pull(Vec<String>, Option<Duration>),
     /// Hold the files of these against their digests; none named: of all that are here.
     Verify(Vec<String>),
 }

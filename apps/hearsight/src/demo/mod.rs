@@ -260,7 +260,7 @@ fn closing(ended: Ended, first: Option<First>, recogniser: String, score: Option
         let (wrong, of) = score.finish();
         let rate = 100.0 * wrong as f64 / of.max(1) as f64;
         lines.push(format!(
-            "{recogniser} is a weak recogniser: {wrong} word errors in the {of} words of this talk (word error rate {rate:.0} %)."
+            "{recogniser}: {wrong} word errors in the {of} words of this talk (word error rate {rate:.0} %)."
         ));
     }
     lines

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 
 use hearsight_codecs::encode::EncodeError;
 use hearsight_codecs::source::{Pulled, SourceError};
+use hearsight_core::allocate::{least_rate, picture_loss};
 use hearsight_core::media::{Packet, Pcm, Picture, Planes, Request};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Span};
@@ -21,10 +22,11 @@ use thiserror::Error;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self, Receiver, WeakSender};
 
+use crate::allocate::Wanted;
 use crate::send::{Publisher, SendError};
 use playhead::Playhead;
 pub use playhead::Tempo;
-use strand::{PictureStrand, SoundStrand, Wishes};
+use strand::{PictureStrand, SoundStrand, Wish, Wishes};
 
 /// From the first who watches to the first frame: a connection compares the clocks in between.
 const LEAD: Span = Span::from_millis(500);
@@ -87,12 +89,29 @@ pub struct Film {
     threads: Mutex<Vec<JoinHandle<Outcome>>>,
 }
 
-/// Who watches, each with the most bits a second that he can take.
+/// Who watches, each with what he can take and wants.
 #[derive(Default)]
 struct Audience {
     next: u64,
-    caps: BTreeMap<u64, u32>,
+    places: BTreeMap<u64, Place>,
 }
+
+/// What one who watches can take and wants.
+struct Place {
+    /// The receiver's own cap, and the path's, in bits per second.
+    asked: u32,
+    allowed: u32,
+    /// The share of packets lost on the way.
+    lost: f64,
+    wanted: Wanted,
+}
+
+/// Packets of a picture, as a rule, at the rates where losses matter.
+const PACKETS: u32 = 3;
+/// The chance that a slot is left without a picture that can be decoded.
+const MISS: f64 = 0.02;
+/// Below so many pictures a second people see single pictures, not motion.
+const LEAST_FPS: f32 = 10.0;
 
 impl Film {
     /// Starts the threads; the first frames are made when somebody watches, those of a live source at once.
@@ -149,7 +168,14 @@ impl Film {
         let mut audience = lock(&self.audience);
         let number = audience.next;
         audience.next += 1;
-        audience.caps.insert(number, u32::MAX);
+        let place = Place {
+            asked: u32::MAX,
+            allowed: u32::MAX,
+            lost: 0.0,
+            wanted: Wanted::default(),
+        };
+        audience.places.insert(number, place);
+        self.wishes.wish(audience.wish());
         self.playhead.play(self.clock.now() + LEAD);
         drop(audience);
         self.wishes.keyframe();
@@ -187,30 +213,65 @@ impl Ticket {
     pub fn request(&self, request: Request) {
         match request {
             Request::Keyframe => self.film.wishes.keyframe(),
-            Request::Cap(bits) => {
-                let mut audience = lock(&self.film.audience);
-                audience.caps.insert(self.number, bits);
-                self.film.wishes.cap(audience.cap());
-            }
+            Request::Cap(bits) => self.change(|place| place.asked = bits),
             Request::Rate(_) => {}
         }
+    }
+
+    /// What the path takes, in bits per second, and the share of packets that it loses.
+    pub fn path(&self, allowed: Option<u32>, lost: f64) {
+        self.change(|place| (place.allowed, place.lost) = (allowed.unwrap_or(u32::MAX), lost));
+    }
+
+    /// What the server wishes.
+    pub fn want(&self, wanted: Wanted) {
+        self.change(|place| place.wanted = wanted);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Place)) {
+        let mut audience = lock(&self.film.audience);
+        if let Some(place) = audience.places.get_mut(&self.number) {
+            change(place);
+        }
+        self.film.wishes.wish(audience.wish());
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut audience = lock(&self.film.audience);
-        audience.caps.remove(&self.number);
-        self.film.wishes.cap(audience.cap());
-        if audience.caps.is_empty() {
+        audience.places.remove(&self.number);
+        self.film.wishes.wish(audience.wish());
+        if audience.places.is_empty() {
             self.film.playhead.hold(self.film.clock.now());
         }
     }
 }
 
 impl Audience {
+    /// The tightest cap holds for all; a map only where one watches, for two may look at different things; the rate of
+    /// pictures is that of the worst path.
+    fn wish(&self) -> Wish {
+        let caps = self.places.values().map(Place::cap);
+        let maps = self.places.values().map(|place| place.wanted.map.clone());
+        let rates: Option<Vec<f32>> = self.places.values().map(Place::rate).collect();
+        Wish {
+            cap: caps.min().unwrap_or(u32::MAX),
+            map: maps.take(2).reduce(|_, _| None).flatten(),
+            fps: rates.and_then(|rates| rates.into_iter().reduce(f32::max)),
+        }
+    }
+}
+
+impl Place {
     fn cap(&self) -> u32 {
-        self.caps.values().copied().min().unwrap_or(u32::MAX)
+        self.asked.min(self.allowed).min(self.wanted.cap.unwrap_or(u32::MAX))
+    }
+
+    /// None: as many pictures as there are.
+    fn rate(&self) -> Option<f32> {
+        let rate = least_rate(picture_loss(self.lost, PACKETS), MISS, self.wanted.slot?)?;
+        Some(rate.max(LEAST_FPS))
     }
 }
 
@@ -223,32 +284,47 @@ pub struct Seat {
 impl Seat {
     /// Sends everything over `publisher` until the film is over. Errors: the connection is.
     pub async fn feed(mut self, ticket: &Ticket, publisher: &Publisher) -> Result<(), SendError> {
-        let (mut seeing, mut hearing) = (true, true);
-        // A decoder that starts, or has lost pictures, can do nothing with one that builds on others.
-        let mut entered = false;
-        while seeing || hearing {
-            tokio::select! {
-                unit = self.sound.recv(), if hearing => match unit {
-                    Ok(unit) => publisher.audio(unit).await?,
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => hearing = false,
-                },
-                unit = self.pictures.recv(), if seeing => match unit {
-                    Ok(unit) => {
-                        entered |= unit.item.key;
-                        if entered {
-                            publisher.video(unit).await?;
-                        }
-                    }
-                    Err(RecvError::Lagged(_)) => {
-                        entered = false;
-                        ticket.request(Request::Keyframe);
-                    }
-                    Err(RecvError::Closed) => seeing = false,
-                },
-            }
-        }
+        // A large picture goes out over some time, which sound does not wait for.
+        tokio::try_join!(
+            see(&mut self.pictures, ticket, publisher),
+            hear(&mut self.sound, publisher)
+        )?;
         Ok(())
+    }
+}
+
+async fn hear(sound: &mut Receiver<Stamped<Packet>>, publisher: &Publisher) -> Result<(), SendError> {
+    loop {
+        match sound.recv().await {
+            Ok(unit) => publisher.audio(unit).await?,
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return Ok(()),
+        }
+    }
+}
+
+async fn see(
+    pictures: &mut Receiver<Stamped<Packet>>,
+    ticket: &Ticket,
+    publisher: &Publisher,
+) -> Result<(), SendError> {
+    // A decoder that starts, or has lost pictures, can do nothing with one that builds on others.
+    let mut entered = false;
+    loop {
+        match pictures.recv().await {
+            Ok(unit) => {
+                entered |= unit.item.key;
+                if entered {
+                    publisher.video(unit).await?;
+                }
+                ticket.path(publisher.allowed(), publisher.lost());
+            }
+            Err(RecvError::Lagged(_)) => {
+                entered = false;
+                ticket.request(Request::Keyframe);
+            }
+            Err(RecvError::Closed) => return Ok(()),
+        }
     }
 }
 

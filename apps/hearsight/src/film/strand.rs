@@ -1,10 +1,11 @@
 //! The two threads of a film: pull, wait for the moment, encode, hand out.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearsight_codecs::encode::{H264Config, H264Encoder, OpusConfig, OpusEncoder, Preset};
 use hearsight_codecs::source::{Frame, Pulled};
+use hearsight_core::allocate::Map;
 use hearsight_core::media::{Packet, Pcm, Picture, Planes};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -24,17 +25,29 @@ const LEAST_BITRATE: u32 = 64_000;
 const PACKET: Span = Span::from_millis(20);
 
 /// What those who watch have wished for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wishes {
     key: AtomicBool,
-    cap: AtomicU32,
+    wish: Mutex<Wish>,
 }
 
-impl Default for Wishes {
-    fn default() -> Wishes {
-        Wishes {
-            key: AtomicBool::new(false),
-            cap: AtomicU32::new(u32::MAX),
+/// How pictures are to be coded.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wish {
+    /// At most so many bits a second.
+    pub(super) cap: u32,
+    /// What its blocks are worth; none: all the same.
+    pub(super) map: Option<Map>,
+    /// Pictures a second; none: as many as there are.
+    pub(super) fps: Option<f32>,
+}
+
+impl Default for Wish {
+    fn default() -> Wish {
+        Wish {
+            cap: u32::MAX,
+            map: None,
+            fps: None,
         }
     }
 }
@@ -45,9 +58,13 @@ impl Wishes {
         self.key.store(true, Ordering::Relaxed);
     }
 
-    /// At most so many bits a second.
-    pub(super) fn cap(&self, bits: u32) {
-        self.cap.store(bits, Ordering::Relaxed);
+    /// From the next picture on.
+    pub(super) fn wish(&self, wish: Wish) {
+        *self.lock() = wish;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,6 +110,7 @@ pub(super) struct PictureStrand {
     units: Sender<Stamped<Packet>>,
     encoder: Option<H264Encoder>,
     key_made: Option<Moment>,
+    shown: Option<MediaTime>,
 }
 
 impl PictureStrand {
@@ -111,6 +129,7 @@ impl PictureStrand {
             units,
             encoder: None,
             key_made: None,
+            shown: None,
         }
     }
 
@@ -130,10 +149,27 @@ impl PictureStrand {
             let Some(born) = pace.wait(at, age, playhead, self.clock) else {
                 return Ok(());
             };
+            if !self.is_wanted(at) {
+                continue;
+            }
             let packet = self.encode(&item)?;
             // Without anyone who watches there is nobody to miss it.
             let _ = self.units.send(Stamped::new(at, born, packet));
         }
+    }
+
+    /// Whether the wished rate of pictures has room for this one.
+    fn is_wanted(&mut self, at: MediaTime) -> bool {
+        let fps = self.wishes.lock().fps;
+        let early = fps.zip(self.shown).is_some_and(|(fps, shown)| {
+            // Half an interval of the film's early is as near as pictures come.
+            let apart = Span::from_nanos((1e9 / f64::from(fps)) as i64) - Span::from_samples(1, self.coding.fps) / 2;
+            at - shown < apart
+        });
+        if !early {
+            self.shown = Some(at);
+        }
+        !early
     }
 
     fn encode(&mut self, picture: &Picture<Planes>) -> Result<Packet, FilmError> {
@@ -156,14 +192,13 @@ impl PictureStrand {
             encoder.request_key();
         }
         let least = LEAST_BITRATE.min(self.coding.bitrate);
-        let bitrate = self
-            .wishes
-            .cap
-            .load(Ordering::Relaxed)
-            .clamp(least, self.coding.bitrate);
-        if encoder.config().bitrate != bitrate {
-            encoder.set_bitrate(bitrate);
+        let Wish { cap, map, fps } = self.wishes.lock().clone();
+        let bitrate = cap.clamp(least, self.coding.bitrate);
+        let fps = fps.map_or(self.coding.fps as f32, |fps| fps.min(self.coding.fps as f32));
+        if encoder.config().bitrate != bitrate || encoder.pace() != fps {
+            encoder.set_rate(bitrate, fps);
         }
+        encoder.set_map(map);
         let packet = encoder.encode(picture)?;
         if packet.key {
             self.key_made = Some(now);

@@ -154,11 +154,11 @@ fn the_tightest_cap_counts_while_its_owner_watches() {
     let (narrow, _other) = film.watch();
     wide.request(Request::Cap(900_000));
     narrow.request(Request::Cap(300_000));
-    assert_eq!(lock(&film.audience).cap(), 300_000);
+    assert_eq!(lock(&film.audience).wish().cap, 300_000);
     drop(narrow);
-    assert_eq!(lock(&film.audience).cap(), 900_000);
+    assert_eq!(lock(&film.audience).wish().cap, 900_000);
     drop(wide);
-    assert_eq!(lock(&film.audience).cap(), u32::MAX);
+    assert_eq!(lock(&film.audience).wish().cap, u32::MAX);
     film.finish().unwrap();
 }
 
@@ -177,4 +177,32 @@ async fn a_torn_reel_ends_both_strands_and_is_told() {
         film.finish(),
         Err(FilmError::Source(SourceError::Unplayable(_)))
     ));
+}
+
+#[test]
+fn the_tightest_cap_holds_for_all_and_a_map_for_one_alone() {
+    let film = film(Some(Tiny::reel(i64::MAX)), None);
+    let (one, _) = film.watch();
+    let (map, slot) = (
+        hearsight_core::allocate::Map::new(&[3; 720]),
+        Some(Span::from_millis(500)),
+    );
+    one.want(Wanted {
+        cap: Some(400_000),
+        map: map.clone(),
+        slot,
+    });
+    one.path(Some(900_000), 0.0);
+    let wish = || lock(&film.audience).wish();
+    assert_eq!((wish().cap, wish().map, wish().fps), (400_000, map, Some(LEAST_FPS)));
+    // Where six packets of ten are lost, pictures must come more often.
+    one.path(Some(300_000), 0.6);
+    assert_eq!(wish().cap, 300_000);
+    assert!(wish().fps.is_some_and(|fps| fps > 60.0));
+    let (other, _) = film.watch();
+    assert_eq!((wish().cap, wish().map, wish().fps), (300_000, None, None));
+    other.path(None, 0.0);
+    drop(one);
+    assert_eq!(wish().cap, u32::MAX);
+    drop(other);
 }

@@ -253,8 +253,9 @@ impl Session {
     fn next(&mut self, now: Instant, rtc: Instant) -> Next {
         let silent = (self.heard + self.silence).min(self.consented + self.consent);
         let own = match self.stack.state {
-            State::Closed => return Next::Over(Left::Closed),
+            // Who says goodbye closes the connection next, and both may be met in one turn.
             _ if self.stack.mailbox.open().dismissed => return Next::Over(Left::Dismissed),
+            State::Closed => return Next::Over(Left::Closed),
             _ if self.part.is_over() => return Next::Over(Left::Dismissed),
             _ if !self.stack.rtc.is_alive() => return Next::Over(Left::Closed),
             State::Connecting { by } if now >= by => return Next::Over(Left::NeverConnected),

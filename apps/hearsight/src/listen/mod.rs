@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hearsight_codecs::hearing;
 use hearsight_codecs::resample::To16k;
 use hearsight_core::graph::{Graph, Source};
 use hearsight_core::media::Pcm;
@@ -30,6 +31,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::app::{self, StartError};
 use crate::config::{Captions, Config};
 use crate::ingest::Refusal;
+use crate::recognisers::Wishes;
 use crate::session::{Line, Speaker};
 use crate::terminal::{Display, Reached, Terminal};
 use crate::wire::{self, ToClient};
@@ -78,7 +80,10 @@ pub async fn run(config: &Config, captions: Captions) -> Result<(), ListenError>
     config.seeing.reader = None;
     let (kit, host) = app::engines(&config, clock)?;
     let resample = To16k::from_any().map_err(|problem| ListenError::Resampler(problem.to_string()))?;
-    let hearing = kit.hearing().map_err(ListenError::Refused)?;
+    let resample = hearing::Ear::new(resample, config.hearing.denoise);
+    // A microphone asks for nothing: it is heard as the settings have it.
+    let wishes = Wishes::default();
+    let hearing = kit.hearing(&wishes).map_err(ListenError::Refused)?;
 
     let (say, said) = mpsc::channel(UNPRINTED);
     let meter = Meter::default();
@@ -101,7 +106,7 @@ pub async fn run(config: &Config, captions: Captions) -> Result<(), ListenError>
     speaker.say(&ToClient::Session {
         version: wire::VERSION,
         session: capture::STAGE.into(),
-        recogniser: kit.recogniser(),
+        recogniser: kit.recogniser(&wishes),
         // A microphone sees nothing.
         answerer: None,
     });

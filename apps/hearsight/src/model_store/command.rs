@@ -1,7 +1,7 @@
 //! `hearsight models list|pull|verify`, as people and programs see it.
 
 use std::io::Write;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hearsight_live::clock::Clock;
 use serde_json::json;
@@ -18,7 +18,7 @@ pub async fn run(config: &Models, command: &ModelsCommand, out: &mut impl Write)
     match command {
         ModelsCommand::List(Report::Machines) => writeln!(out, "{:#}", listed_for_machines(config, &store)?)?,
         ModelsCommand::List(Report::People) => write!(out, "{}", listed(config, &store)?)?,
-        ModelsCommand::Pull(names) => pull(config, &store, names, out).await?,
+        ModelsCommand::Pull(names, within) => pull(config, &store, (names, *within), out).await?,
         ModelsCommand::Verify(names) => verify(config, &store, names, out)?,
     }
     Ok(())
@@ -38,12 +38,28 @@ pub fn open(config: &Models) -> Store {
     Store::new(&config.folder, models(), now)
 }
 
-async fn pull(config: &Models, store: &Store, names: &[String], out: &mut impl Write) -> anyhow::Result<()> {
+async fn pull(
+    config: &Models,
+    store: &Store,
+    (names, within): (&[String], Option<Duration>),
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let clock = Clock::new();
-    let hub = Hub::new(config, Manner::default(), clock)?;
+    let manner = within.map_or_else(Manner::default, Manner::hasty);
+    let hub = Hub::new(config, manner, clock)?;
     let mut progress = Progress::new(std::io::stderr(), Display::of_stderr(), clock);
     for name in names {
-        match store.pull(&hub, name, &mut progress).await? {
+        let pulling = store.pull(&hub, name, &mut progress);
+        let pulled = match within {
+            None => pulling.await,
+            Some(within) => tokio::time::timeout(within, pulling).await.unwrap_or_else(|_| {
+                Err(StoreError::Slow {
+                    model: name.clone(),
+                    within,
+                })
+            }),
+        };
+        match pulled? {
             Pulled::Already => writeln!(out, "{name} is here and matches its lock.")?,
             Pulled::Came(_) => writeln!(out, "{name} is installed in {}.", config.folder.join(name).display())?,
         }

@@ -51,6 +51,19 @@ impl Default for Manner {
     }
 }
 
+impl Manner {
+    /// Of somebody who has so much time and does without otherwise: one try, and a connection within seconds.
+    pub fn hasty(within: Duration) -> Manner {
+        let connect = Duration::from_secs(5).min(within);
+        Manner {
+            connect,
+            idle: within,
+            retries: 0,
+            ..Manner::default()
+        }
+    }
+}
+
 /// Why an answer is not to be had.
 #[derive(Debug)]
 pub(super) enum Failure {

@@ -118,6 +118,28 @@ pub enum StoreError {
         /// The file.
         file: String,
     },
+    /// Nothing of it is here.
+    #[error("{model} is not here; `hearsight models pull {model}` brings it")]
+    NotHere {
+        /// The model.
+        model: String,
+    },
+    /// Nobody vouches for it.
+    #[error(
+        "{model} was put here by hand; `hearsight models verify {model}` locks it as it is, and then it can be used"
+    )]
+    NotLocked {
+        /// The model.
+        model: String,
+    },
+    /// It did not come in the time that it was given.
+    #[error("{model} did not come within {} s; what came is kept, and gone on with the next time", within.as_secs())]
+    Slow {
+        /// The model.
+        model: String,
+        /// The time.
+        within: std::time::Duration,
+    },
     /// Files here are not what was locked.
     #[error("{model}: {files}; `hearsight models pull {model}` fetches what is wrong again")]
     Damaged {
@@ -203,10 +225,51 @@ impl Store {
     pub fn verify(&self, name: &str) -> Result<Verified, StoreError> {
         let model = manifest::find(&self.models, name)?;
         let locked = Lock::read(&self.folder)?.find(model).cloned();
+        let files = self.compare(model, locked.as_ref())?;
+        let told = match &locked {
+            Some(locked) if locked.witness == Witness::Hub => Verified::Matches,
+            Some(_) => Verified::MatchesHand,
+            None => Verified::LockedByHand,
+        };
+        let witness = locked.map_or(Witness::Hand, |locked| locked.witness);
+        match self.remember(self.entry(model, witness, files)) {
+            // Whoever may only read the models, or looks while others come, may verify them; when is then not kept.
+            Err(StoreError::Busy { .. }) if told != Verified::LockedByHand => {}
+            Err(StoreError::Disk { problem, .. })
+                if told != Verified::LockedByHand
+                    && matches!(
+                        problem.kind(),
+                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                    ) => {}
+            done => done?,
+        }
+        Ok(told)
+    }
+
+    /// The files of a model that is here and is what was locked, for whoever is about to open them. Reads them whole, and writes
+    /// nothing.
+    pub fn whole(&self, name: &str) -> Result<Whole, StoreError> {
+        let model = manifest::find(&self.models, name)?;
+        let lock = Lock::read(&self.folder)?;
+        let told = model.name.clone();
+        if self.state(model, &lock) == State::Missing {
+            return Err(StoreError::NotHere { model: told });
+        }
+        let Some(locked) = lock.find(model) else {
+            return Err(StoreError::NotLocked { model: told });
+        };
+        self.compare(model, Some(locked))?;
+        let folder = self.home(model);
+        let files = model.files.iter().map(|file| folder.join(file.saved_as())).collect();
+        Ok(Whole { folder, files })
+    }
+
+    /// Reads every file of a model and holds it against the lock, if it has one.
+    fn compare(&self, model: &Model, locked: Option<&Locked>) -> Result<Vec<LockedFile>, StoreError> {
         let mut files = Vec::new();
         let mut wrong = Vec::new();
         for file in model.files.iter().map(manifest::Wanted::saved_as) {
-            let meant = locked.as_ref().and_then(|locked| locked.file(file));
+            let meant = locked.and_then(|locked| locked.file(file));
             match self.inspect(model, file)? {
                 None => wrong.push(format!("{file} is missing")),
                 Some(found) if meant.is_some_and(|meant| found.sha256 != meant.sha256) => {
@@ -226,24 +289,7 @@ impl Store {
                 files: wrong.join(", "),
             });
         }
-        let told = match &locked {
-            Some(locked) if locked.witness == Witness::Hub => Verified::Matches,
-            Some(_) => Verified::MatchesHand,
-            None => Verified::LockedByHand,
-        };
-        let witness = locked.map_or(Witness::Hand, |locked| locked.witness);
-        match self.remember(self.entry(model, witness, files)) {
-            // Whoever may only read the models, or looks while others come, may verify them; when is then not kept.
-            Err(StoreError::Busy { .. }) if told != Verified::LockedByHand => {}
-            Err(StoreError::Disk { problem, .. })
-                if told != Verified::LockedByHand
-                    && matches!(
-                        problem.kind(),
-                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
-                    ) => {}
-            done => done?,
-        }
-        Ok(told)
+        Ok(files)
     }
 
     /// Puts an entry into the lock as it is now, which may have changed while files were read.
@@ -286,6 +332,15 @@ impl Store {
     fn home(&self, model: &Model) -> PathBuf {
         self.folder.join(&model.name)
     }
+}
+
+/// A model that is here and whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Its files, in the order of the manifest.
+    pub files: Vec<PathBuf>,
 }
 
 /// How a model came out that is as it should be.

@@ -253,6 +253,50 @@ async fn what_another_revision_left_half_done_is_not_installed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_about_to_be_opened_is_held_against_its_lock_and_nothing_is_written() {
+    let world = World::new().await;
+    let whole = || world.store().whole("tiny").map_err(|error| error.to_string());
+    assert!(whole().unwrap_err().contains("`hearsight models pull tiny` brings it"));
+    world.pull().await.unwrap();
+    let lock = world.folder.path().join("models/models.lock");
+    let locked = std::fs::read(&lock).unwrap();
+    let found = whole().unwrap();
+    assert_eq!(found.files, [world.at(SMALL), world.at(LARGE)]);
+    std::fs::write(world.at(LARGE), &world.large[..world.large.len() - 1]).unwrap();
+    assert!(whole().unwrap_err().contains("is damaged"));
+    std::fs::write(world.at(LARGE), &world.large).unwrap();
+    assert_eq!(std::fs::read(&lock).unwrap(), locked);
+    std::fs::remove_file(&lock).unwrap();
+    assert!(
+        whole().unwrap_err().contains("models verify tiny"),
+        "nobody vouches for it"
+    );
+    assert!(!lock.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_in_a_hurry_tries_once_and_goes_on_the_next_time() {
+    let mut world = World::new().await;
+    world.manner = Manner::hasty(Duration::from_secs(20));
+    world.fake.script([Act::Serve, Act::Break(200_000)]);
+    let told = world.refused().await;
+    assert!(told.contains("can't be reached"), "{told}");
+    let (_, store) = world.fake.seen();
+    assert_eq!(store.len(), 1, "the large file was asked for once");
+    assert_eq!(world.pull().await.unwrap(), Pulled::Came(2));
+    world.assert_whole("the next time");
+    // Nobody there: refused at once, and not waited for.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    world.fake.hub = format!("http://{closed}");
+    std::fs::remove_dir_all(world.folder.path().join("models")).unwrap();
+    let told = world.refused().await;
+    assert!(told.contains("can't be reached"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_pulls_into_one_folder_exclude_each_other() {
     let world = World::new().await;
     let folder = world.folder.path().join("models");
@@ -326,7 +370,7 @@ async fn people_and_programs_are_told_what_there_is() {
     assert_eq!(json["models"][0]["state"], "missing");
     let text = told(ModelsCommand::Verify(Vec::new())).await.unwrap();
     assert!(text.contains("There are no models"), "{text}");
-    let none = told(ModelsCommand::Pull(vec!["smolvlm".into()]))
+    let none = told(ModelsCommand::Pull(vec!["smolvlm".into()], None))
         .await
         .unwrap_err()
         .to_string();

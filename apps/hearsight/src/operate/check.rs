@@ -21,7 +21,9 @@ use crate::app;
 use crate::ask;
 use crate::config::{Config, ConfigError, Report};
 use crate::model_store;
+use crate::recognisers;
 use crate::serve;
+use crate::terminal::say;
 use crate::webhook;
 
 /// Below this a certificate is about to be missed.
@@ -92,17 +94,7 @@ impl fmt::Display for Finding {
 /// One kind of check. Whoever adds something that a server needs adds what looks whether it is there.
 type Check = fn(&Config, &mut Vec<Finding>);
 
-const CHECKS: [Check; 9] = [
-    addresses,
-    certificate,
-    access,
-    folders,
-    models,
-    pulled,
-    recogniser,
-    video,
-    sources,
-];
+const CHECKS: [Check; 8] = [addresses, certificate, access, folders, models, pulled, video, sources];
 
 /// Looks at everything, prints what was found, and answers with the status of the command: success if the server could
 /// start.
@@ -111,17 +103,13 @@ pub fn main(config: &Config, report: Report) -> ExitCode {
     let well = findings.iter().all(|finding| finding.state < State::Bad);
     match report {
         Report::People => {
-            findings.iter().for_each(|finding| println!("{finding}"));
-            println!(
-                "{}",
-                if well {
-                    "The server can start."
-                } else {
-                    "The server can't start."
-                }
-            );
+            findings.iter().for_each(say);
+            say(match well {
+                true => "The server can start.",
+                false => "The server can't start.",
+            });
         }
-        Report::Machines => println!("{}", json(&findings, well)),
+        Report::Machines => say(json(&findings, well)),
     }
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -130,8 +118,8 @@ pub fn main(config: &Config, report: Report) -> ExitCode {
 pub fn refused(problem: &ConfigError, report: Report) -> ExitCode {
     let finding = Finding::bad("settings", problem);
     match report {
-        Report::People => println!("{finding}\nThe server can't start."),
-        Report::Machines => println!("{}", json(&[finding], false)),
+        Report::People => say(format_args!("{finding}\nThe server can't start.")),
+        Report::Machines => say(json(&[finding], false)),
     }
     ExitCode::FAILURE
 }
@@ -327,9 +315,21 @@ fn writable(check: &'static str, folder: &Path) -> Finding {
 fn models(config: &Config, findings: &mut Vec<Finding>) {
     let assets = &config.assets;
     match Runtime::open(&assets.onnxruntime) {
-        Err(problem) => findings.push(Finding::bad("assets.onnxruntime", problem)),
+        Err(problem) => {
+            findings.push(Finding::bad("assets.onnxruntime", problem));
+            processes(config, findings);
+        }
         Ok(runtime) => {
             findings.push(Finding::good("assets.onnxruntime", "it can be loaded"));
+            let checked = recognisers::check(app::recognisers_of(config), &runtime);
+            // Where nobody knows who would be at work, it is looked at as well.
+            if checked.as_ref().map_or(true, |checked| checked.processes) {
+                processes(config, findings);
+            }
+            findings.push(match checked {
+                Ok(checked) => Finding::good("hearing.recogniser", checked.text),
+                Err(problem) => Finding::bad("hearing.recogniser", problem),
+            });
             findings.push(match Silero::open(&runtime, &assets.silero) {
                 Ok(_) => Finding::good("assets.silero", "the voice detector can be opened"),
                 Err(problem) => Finding::bad("assets.silero", problem),
@@ -391,7 +391,7 @@ fn pulled(config: &Config, findings: &mut Vec<Finding>) {
     }
 }
 
-fn recogniser(config: &Config, findings: &mut Vec<Finding>) {
+fn processes(config: &Config, findings: &mut Vec<Finding>) {
     const CHECK: &str = "recognise";
     if let Err(problem) = pocketsphinx::verify_model(&config.assets.pocketsphinx) {
         findings.push(Finding::bad("assets.pocketsphinx", problem));

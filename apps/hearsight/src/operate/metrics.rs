@@ -165,6 +165,17 @@ impl Inside {
             "Sessions that may be open",
             self.max_sessions as u64,
         )?;
+        let load = self.sessions.load();
+        page.gauge(
+            "hearsight_strain",
+            "What gives way: 1 residual, 2 made pictures, 3 seeing, 4 provisional words, 5 newcomers",
+            load.strain as u64,
+        )?;
+        page.gauge(
+            "hearsight_engines_waiting",
+            "Engines that wait for a thread",
+            load.waiting as u64,
+        )?;
         let account = self.sessions.account();
         page.counter(
             "hearsight_sessions_started",
@@ -293,7 +304,8 @@ impl Inside {
     }
 
     fn recognisers(&self, page: &mut Page<'_>) -> fmt::Result {
-        let pool = self.kit.pool();
+        // Where no recogniser is a process, there are none.
+        let Some(pool) = self.kit.pool() else { return Ok(()) };
         let crew = pool.crew();
         let states = [("idle", crew.idle), ("starting", crew.starting), ("taken", crew.taken)];
         let states = states.map(|(state, count)| ([("state", state)], count as u64));

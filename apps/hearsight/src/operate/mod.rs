@@ -70,8 +70,9 @@ impl Operate {
         if open >= most {
             reasons.push(format!("all {most} places are taken: limits.sessions"));
         }
-        let pool = inside.kit.pool();
-        if pool.crew().taken >= pool.most() {
+        if let Some(pool) = inside.kit.pool()
+            && pool.crew().taken >= pool.most()
+        {
             reasons.push(format!("all {} recognisers are taken: recognise.workers", pool.most()));
         }
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }

@@ -151,6 +151,7 @@ impl<W: Write> Report<W> {
                 "rtt_ms": sent.round_trip.map(|span| rounded(span.millis_f64())),
                 "loss": sent.loss.map(f64::from).map(rounded),
                 "nacked": sent.nacked, "keyframes_asked": sent.keyframes_asked,
+                "allowed_kbps": sent.allowed.map(|allowed| allowed / 1_000), "wishes_refused": sent.refused,
             });
             return self.json(&object);
         }
@@ -220,6 +221,8 @@ impl<W: Write> Report<W> {
             add(&mut all, &copy.past);
             add(&mut all, &copy.now);
             if copy.state == State::Connected {
+                let allowed = [all.allowed, copy.now.allowed].into_iter().flatten();
+                all.allowed = allowed.min();
                 all.round_trip = all.round_trip.max(copy.now.round_trip);
                 all.loss = all.loss.into_iter().chain(copy.now.loss).reduce(f32::max);
             }
@@ -277,6 +280,7 @@ fn add(all: &mut Stats, more: &Stats) {
     all.octets += more.octets;
     all.nacked += more.nacked;
     all.keyframes_asked += more.keyframes_asked;
+    all.refused += more.refused;
 }
 
 fn figures(elapsed: Span, (connected, copies): (usize, usize), fps: f64, kbps: f64, sent: &Stats) -> String {

@@ -10,7 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::again::again;
 use super::options::Captions;
-use crate::film::Film;
+use crate::allocate::Heed;
+use crate::film::{Film, Ticket};
 use crate::patience::Patience;
 use crate::send::{self, DialError, Heard, Publisher, Stats};
 use crate::wire::ToClient;
@@ -125,6 +126,7 @@ impl Visit {
         let mut glances = interval(GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut over: Option<Instant> = None;
+        let mut heed = Heed::default();
         let left = {
             let mut feeding = std::pin::pin!(seat.feed(&ticket, &publisher));
             loop {
@@ -135,12 +137,19 @@ impl Visit {
                         Err(error) => break Left::Lost(error.to_string()),
                     },
                     news = heard.recv() => match news {
-                        Some(Heard::Message { text, .. }) => self.caption(&text),
+                        Some(Heard::Message { text, .. }) => {
+                            self.heed(&text, &mut heed, &ticket);
+                            self.caption(&text);
+                        }
                         Some(Heard::Request(request)) => ticket.request(request),
                         Some(Heard::Gone(why)) => break Left::Lost(why.to_owned()),
                         None => break Left::Lost("the connection closed".to_owned()),
                     },
-                    _ = glances.tick() => self.tell(News::Figures(publisher.stats())),
+                    _ = glances.tick() => {
+                        // Also where no picture leaves: a server that has gone silent decides nothing.
+                        ticket.want(heed.wanted(self.clock.now()));
+                        self.tell(News::Figures(Stats { refused: heed.refused(), ..publisher.stats() }));
+                    }
                     () = until(over), if over.is_some() => break Left::Done,
                     () = stopped(self.stop.clone()) => break Left::Done,
                 }
@@ -153,6 +162,22 @@ impl Visit {
             // A connection that breaks after the last unit has done its work.
             Left::Lost(_) if over.is_some() => Left::Done,
             left => left,
+        }
+    }
+
+    /// Does what the server wishes, where it can be believed.
+    fn heed(&self, text: &str, heed: &mut Heed, ticket: &Ticket) {
+        match serde_json::from_str(text) {
+            Ok(ToClient::Session { session, .. }) => {
+                heed.greeted(&session);
+            }
+            Ok(ToClient::Allocation(wish)) => {
+                let now = self.clock.now();
+                if heed.take(now, &wish) {
+                    ticket.want(heed.wanted(now));
+                }
+            }
+            _ => {}
         }
     }
 

@@ -1,8 +1,9 @@
 //! Dialling out: publishes sound and pictures to a WHIP endpoint (RFC 9725) and hears what it says about them.
 //!
 //! Knows WHIP, RTP and the `webrtc` crate, none of whose types leave this room. It is a second WebRTC stack,
-//! independent of the one in `ingest`, so that everything sent between the two proves them both. Congestion control
-//! is off: the encoder's rate is the caller's choice. Start at [`Publisher::dial`].
+//! independent of the one in `ingest`, so that everything sent between the two proves them both. The crate numbers packets for
+//! congestion control, the controller is ours ([`hearsight_core::congestion`]): [`Publisher::allowed`] says what the path takes,
+//! and the encoder's rate is the caller's choice within it. Start at [`Publisher::dial`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 mod clock;
+#[doc(hidden)]
+pub mod estimate;
 mod feedback;
 mod outgoing;
 mod peer;
@@ -26,6 +29,7 @@ mod tally;
 mod whip;
 
 pub use clock::{Offset, OffsetFilter, UnixClock};
+use estimate::Estimate;
 use feedback::Ears;
 use outgoing::Outgoing;
 use peer::Peer;
@@ -170,6 +174,7 @@ pub struct Publisher {
     audio: Mutex<Outgoing>,
     offset: watch::Receiver<Option<Offset>>,
     tally: Tally,
+    estimate: Estimate,
     pump: JoinHandle<()>,
 }
 
@@ -184,12 +189,18 @@ impl Publisher {
         let local = within(config.timeout, "the server's name", peer::local_address(&host, port)).await?;
         let mut rng = fastrand::Rng::with_seed(clock.unix_us_from_moment(clock.now()) as u64);
         let tally = Tally::default();
+        let estimate = Estimate::new(clock.clock());
         let ears = Ears {
             heard: heard_tx.clone(),
             tally: tally.clone(),
             clock,
         };
-        let (peer, offer) = within(config.timeout, "the network", Peer::offer(local, ears, &mut rng)).await?;
+        let (peer, offer) = within(
+            config.timeout,
+            "the network",
+            Peer::offer(local, ears, estimate.clone(), &mut rng),
+        )
+        .await?;
         let created = endpoint.create(offer).await?;
         let connected = within(config.timeout, "the connection", peer.connect(created.answer, &mut rng)).await;
         let (video, audio) = match connected {
@@ -215,6 +226,7 @@ impl Publisher {
             audio,
             offset,
             tally,
+            estimate,
             pump,
         };
         Ok((publisher, heard_rx))
@@ -251,7 +263,20 @@ impl Publisher {
 
     /// What was sent so far, and what the server said of it.
     pub fn stats(&self) -> Stats {
+        let allowed = self.allowed();
+        self.tally.note(|stats| stats.allowed = allowed);
         self.tally.stats()
+    }
+
+    /// Bits per second that the path takes now; none where the server says nothing of packets (no transport-wide feedback), and
+    /// so nobody knows.
+    pub fn allowed(&self) -> Option<u32> {
+        self.estimate.allowed(self.clock.now())
+    }
+
+    /// The share of packets lost lately, 0..1.
+    pub fn lost(&self) -> f64 {
+        self.estimate.trouble().0
     }
 
     /// Ends the session on both sides, within a few seconds even if nobody is there any more.

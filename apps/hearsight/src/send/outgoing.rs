@@ -12,9 +12,11 @@ use rtc::rtcp::source_description::{SdesType, SourceDescription, SourceDescripti
 use rtc::rtp;
 use rtc::rtp::codec::h264::H264Payloader;
 use rtc::rtp::packetizer::Payloader;
+use tokio::time::sleep_until;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
+use super::estimate::Estimate;
 use super::tally::Tally;
 use super::{SendError, UnixClock};
 
@@ -25,25 +27,54 @@ const EARLY: (u32, Span) = (4, Span::from_millis(200));
 /// The pace after that, as browsers have it.
 const STEADY: Span = Span::from_secs(1);
 
+/// A unit goes out at so many times what the path takes, so that it fills no queue by itself and leaves room for the next.
+const PACE: f64 = 2.0;
+/// And never takes longer: whoever waits for it would take the connection for dead.
+const LONGEST: Span = Span::from_millis(300);
+/// Packets that are due within so little go out together: timers are no finer.
+const BURST: Span = Span::from_millis(4);
+
+/// Bits per second at which a unit of so many bytes goes out.
+fn pace(allowed: u32, octets: usize) -> f64 {
+    (f64::from(allowed) * PACE).max(octets as f64 * 8.0 / LONGEST.secs_f64())
+}
+
 /// A stream of one codec on one SSRC.
 pub(super) struct Outgoing {
     track: Arc<TrackLocalStaticRTP>,
     stream: Stream,
     tally: Tally,
+    estimate: Estimate,
 }
 
 impl Outgoing {
     /// A stream that will send on `track`, with `payload_type` as negotiated.
-    pub(super) fn new(track: Arc<TrackLocalStaticRTP>, stream: Stream, tally: Tally) -> Outgoing {
-        Outgoing { track, stream, tally }
+    pub(super) fn new(track: Arc<TrackLocalStaticRTP>, stream: Stream, tally: Tally, estimate: Estimate) -> Outgoing {
+        Outgoing {
+            track,
+            stream,
+            tally,
+            estimate,
+        }
     }
 
-    /// Sends one unit, and a sender report when one is due.
+    /// Sends one unit, a large one over some time, and a sender report when one is due.
     pub(super) async fn send(&mut self, unit: &Stamped<Packet>, clock: &UnixClock) -> Result<(), SendError> {
         let packets = self.stream.packets(unit)?;
-        let octets = packets.iter().map(|packet| packet.payload.len()).sum();
+        let octets: usize = packets.iter().map(|packet| packet.payload.len()).sum();
         self.tally.sent(unit.item.codec, packets.len(), octets);
+        let began = clock.now();
+        let pace = self.estimate.allowed(began).map(|allowed| pace(allowed, octets));
+        let mut ahead = 0;
         for packet in packets {
+            if let Some(pace) = pace {
+                let due = began + Span::from_nanos((ahead as f64 * 8e9 / pace) as i64);
+                if due - clock.now() > BURST {
+                    sleep_until(clock.clock().instant_from_moment(due).into()).await;
+                }
+            }
+            ahead += packet.payload.len();
+            self.estimate.sent(clock.now());
             self.track.write_rtp(packet).await.map_err(SendError::gone)?;
         }
         let report = self.stream.report(unit, clock.now(), clock);

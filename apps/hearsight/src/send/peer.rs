@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearsight_core::media::Codec;
-use rtc::interceptor::{NackResponderBuilder, Slot};
+use rtc::interceptor::{CongestionControlBuilder, NackResponderBuilder, Slot};
 use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::interceptor_registry::configure_twcc_sender_only;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
@@ -24,6 +25,7 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RtpSender, RtpTransceiver};
 
+use super::estimate::Estimate;
 use super::feedback::{Ears, FeedbackWatch};
 use super::outgoing::{Outgoing, Stream};
 use super::tally::Tally;
@@ -57,6 +59,7 @@ pub(super) struct Peer {
     audio: Half,
     state: watch::Receiver<State>,
     tally: Tally,
+    estimate: Estimate,
     cname: String,
 }
 
@@ -68,7 +71,12 @@ struct Half {
 
 impl Peer {
     /// Sets up a connection from the local address `from`, gathers its candidates and returns the offer.
-    pub(super) async fn offer(from: IpAddr, ears: Ears, rng: &mut fastrand::Rng) -> Result<(Peer, String), DialError> {
+    pub(super) async fn offer(
+        from: IpAddr,
+        ears: Ears,
+        estimate: Estimate,
+        rng: &mut fastrand::Rng,
+    ) -> Result<(Peer, String), DialError> {
         let (state_tx, state) = watch::channel(State::Connecting);
         let (gathered_tx, mut gathered) = watch::channel(false);
         let settings = SettingEngineBuilder::new()
@@ -76,11 +84,9 @@ impl Peer {
             .with_include_loopback_candidate(from.is_loopback())
             .build();
         let tally = ears.tally.clone();
-        let registry = Registry::new()
-            .with(Slot::NackResponder, NackResponderBuilder::new().build())
-            .with(Slot::IntervalPli, FeedbackWatch::new(ears));
+        let (media, registry) = media(ears, estimate.clone()).map_err(stack)?;
         let connection = PeerConnectionBuilder::new()
-            .with_media_engine(codecs().map_err(stack)?)
+            .with_media_engine(media)
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
             .with_handler(Arc::new(Handler {
@@ -108,10 +114,8 @@ impl Peer {
         connection.set_local_description(offer).await.map_err(stack)?;
         // Candidates go into the offer: one exchange, and servers without PATCH understand it too.
         let _ = gathered.wait_for(|done| *done).await;
-        let offer = connection
-            .local_description()
-            .await
-            .ok_or_else(|| stack("no offer was made"))?;
+        let made = connection.local_description().await;
+        let offer = made.ok_or_else(|| stack("no offer was made"))?;
         Ok((
             Peer {
                 connection,
@@ -120,6 +124,7 @@ impl Peer {
                 audio,
                 state,
                 tally,
+                estimate,
                 cname,
             },
             offer.sdp,
@@ -200,7 +205,8 @@ impl Peer {
             .find(|c| c.rtp_codec.mime_type.eq_ignore_ascii_case(mime))
             .ok_or_else(refused)?;
         let stream = Stream::new(codec, half.ssrc, negotiated.payload_type, &self.cname, rng);
-        Ok(Outgoing::new(Arc::clone(&half.track), stream, self.tally.clone()))
+        let (track, estimate) = (Arc::clone(&half.track), self.estimate.clone());
+        Ok(Outgoing::new(track, stream, self.tally.clone(), estimate))
     }
 }
 
@@ -245,6 +251,17 @@ impl PeerConnectionEventHandler for Handler {
             _ => return,
         };
     }
+}
+
+/// What is sent, and what is done to it on its way and to what comes back.
+fn media(ears: Ears, estimate: Estimate) -> Result<(MediaEngine, Registry), rtc::shared::error::Error> {
+    let registry = Registry::new()
+        .with(Slot::NackResponder, NackResponderBuilder::new().build())
+        .with(Slot::IntervalPli, FeedbackWatch::new(ears))
+        .with(Slot::CongestionControl, CongestionControlBuilder::new(estimate).build());
+    let mut media = codecs()?;
+    let registry = configure_twcc_sender_only(registry, &mut media)?;
+    Ok((media, registry))
 }
 
 fn codecs() -> Result<MediaEngine, rtc::shared::error::Error> {

@@ -27,6 +27,10 @@ pub struct Stats {
     pub round_trip: Option<Span>,
     /// Share of packets lost since its report before, 0..1, of the worse stream.
     pub loss: Option<f32>,
+    /// Bits per second that the path takes, as far as anybody knows.
+    pub allowed: Option<u32>,
+    /// Wishes of the server that made no sense, were another session's or came too often.
+    pub refused: u64,
 }
 
 /// Shared by everything that counts.

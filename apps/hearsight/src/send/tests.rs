@@ -367,6 +367,29 @@ async fn messages_and_keyframe_requests_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_receiver_tells_of_every_packet_and_so_what_the_path_takes_is_learnt() {
+    let mut house = House::open().await;
+    let (publisher, _heard) = house.dial().await;
+    let before = publisher.allowed().expect("a path begins with care");
+    let learning = async {
+        for n in 0.. {
+            let at = MediaTime::from_millis(i64::from(n) * 33);
+            let sent = picture(n == 0, 12_000, n as u8);
+            let unit = unit(Codec::H264, at, house.clock.now(), n == 0, sent);
+            publisher.video(unit).await.expect("sent");
+            if publisher.allowed().is_some_and(|allowed| allowed > before + before / 2) {
+                return;
+            }
+            // One after the other: what arrives paces what is sent.
+            while !matches!(house.see().await, Seen::Packet(_)) {}
+        }
+    };
+    timeout(PATIENCE, learning).await.expect("a loopback takes more");
+    assert!(publisher.lost() < 0.5, "{}", publisher.lost());
+    publisher.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn goodbye_is_said_and_a_server_that_goes_is_noticed() {
     let mut house = House::open().await;
     let (publisher, _heard) = house.dial().await;

@@ -218,6 +218,7 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recognisers::Wishes;
 
     fn some(n: usize) -> Option<NonZeroUsize> {
         NonZeroUsize::new(n)
@@ -254,6 +255,7 @@ mod tests {
                     user,
                     address: Some(address(&mut random)),
                     errand: [Errand::Publish, Errand::Watch][random.usize(..2)],
+                    wishes: Wishes::default(),
                 };
                 let (per_user, per_address) = match guest.errand {
                     Errand::Publish => (limits.sessions_per_user, limits.sessions_per_address),

@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 use crate::config;
 use crate::ingest::{Ingest, MAX_SDP, Peer, Refusal, Reply, SessionId};
 use crate::operate::Operate;
+use crate::recognisers::Wishes;
 use crate::session::Said;
 use crate::watch::{Asked, NotShown, Screen, View};
 
@@ -70,6 +71,8 @@ pub struct Guest {
     pub address: Option<IpAddr>,
     /// What for.
     pub errand: Errand,
+    /// How it wants to be heard.
+    pub wishes: Wishes,
 }
 
 /// What a client comes for.

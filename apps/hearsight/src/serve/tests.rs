@@ -8,6 +8,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::ingest::tests::client::{Client, Got, PATIENCE, Probe, start};
+use crate::recognisers::Wishes;
 
 /// Lets everyone in but `nobody` and, when it is busy, `busy`.
 #[derive(Default)]
@@ -308,6 +309,7 @@ async fn places_are_given_back_when_the_door_refuses_and_when_a_session_ends_by_
         user: None,
         address: Some([10, 0, 0, 1].into()),
         errand: Errand::Publish,
+        wishes: Wishes::default(),
     };
     let lobby = Lobby::default();
     let offer_as = |stream: &str| {

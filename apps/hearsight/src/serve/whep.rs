@@ -17,6 +17,7 @@ use super::problem::Problem;
 use super::resource::{self, House, SDP, address_of, broken, check_stream, check_type, text};
 use super::{Door, Errand, Guest};
 use crate::ingest::{Ingest, SessionId, Watching};
+use crate::recognisers::Wishes;
 use crate::watch::{NotShown, View};
 
 /// Seconds after which it may be worth asking again for a stream that nobody publishes.
@@ -61,6 +62,7 @@ async fn watch(
         user,
         address,
         errand: house.errand,
+        wishes: Wishes::default(),
     };
     let House { ingest, access, .. } = house.clone();
     // Negotiation costs milliseconds and waits for the ingest thread.

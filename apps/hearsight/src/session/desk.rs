@@ -107,7 +107,13 @@ impl Speaker {
 
     fn take_turn(&self, now: Moment, unit: &Stamped<Turn>) {
         match &unit.item {
-            Turn::Ask { id, question, .. } => self.put(*id, question),
+            Turn::Ask { id, question, .. } => {
+                self.spend(|spender| {
+                    spender.asked(now, question);
+                    None
+                });
+                self.put(*id, question);
+            }
             Turn::First { id, text } => {
                 let Some((ask, _)) = self.asked(*id) else { return };
                 let number = self.number_latency(unit);
@@ -129,6 +135,7 @@ impl Speaker {
                 self.answer_with(*id, &ToClient::AnswerText(answer::Piece { id: None, ask, text }));
             }
             Turn::Answer { id, answer, still } => {
+                self.spend(|spender| spender.answered(now, answer));
                 let Some((ask, question)) = self.asked(*id) else { return };
                 let told = answer::Answer::from(answer, still, ask, &question, unit.born, now);
                 self.answer_with(*id, &ToClient::Answer(told));

@@ -2,19 +2,23 @@
 
 mod desk;
 mod speaker;
+mod spending;
 mod visit;
 
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearsight_core::graph::{Graph, Source};
 use hearsight_core::media::{Codec, Packet, Request};
 use hearsight_core::meter::Meter;
+use hearsight_core::schedule::Load;
 use hearsight_core::stage::{Signal, Why};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{Moment, Span};
 use hearsight_live::host::{self, Host};
 use tokio::sync::mpsc;
 
+use crate::allocate::{Mode, Spender, Viewers};
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
 use crate::serve::{Door, Guest, NotAsked};
 use crate::tape::{self, Recorder};
@@ -32,14 +36,12 @@ use visit::{Roll, Visit};
 /// A session is closed after this many messages that make no sense.
 const PATIENCE: u32 = 32;
 
-/// Opens the rooms of a new session.
-pub type Opener = Box<dyn Fn(&Guest) -> Result<Rooms, Refusal> + Send + Sync>;
+/// Opens the rooms of a new session, and says who makes its words.
+pub type Opener = Box<dyn Fn(&Guest) -> Result<(Rooms, wire::Recogniser), Refusal> + Send + Sync>;
 
 /// Who works in a session, as people are told.
 #[derive(Clone)]
 pub struct Staff {
-    /// Who makes words of sound.
-    pub recogniser: wire::Recogniser,
     /// Who answers questions about the picture; none: nobody.
     pub answerer: Option<wire::Answerer>,
 }
@@ -53,6 +55,8 @@ pub struct Sessions {
     screens: Screens,
     /// None where pictures are shown as they come alone.
     views: Option<Views>,
+    /// What senders are told of what is worth their bits, unless they choose.
+    allocate: Mode,
     /// Waits for the first session: a tape holds one.
     tape: Mutex<Option<(Recorder, usize)>>,
 }
@@ -71,6 +75,7 @@ impl Sessions {
     ) -> Sessions {
         let roll = Roll::new(told, host.clock());
         Sessions {
+            allocate: Mode::default(),
             host,
             open,
             staff,
@@ -81,9 +86,20 @@ impl Sessions {
         }
     }
 
+    /// Tells senders so much of what is worth their bits, unless they choose.
+    pub fn allocating(mut self, mode: Mode) -> Sessions {
+        self.allocate = mode;
+        self
+    }
+
     /// What all sessions came to, the running ones too.
     pub fn account(&self) -> Account {
         self.roll.account()
+    }
+
+    /// How the machine stands.
+    pub fn load(&self) -> Load {
+        self.host.load()
     }
 
     /// Where sessions are shown.
@@ -125,7 +141,11 @@ impl Sessions {
 impl Door for Sessions {
     fn open(&self, guest: &Guest, id: SessionId, reply: Reply) -> Result<Box<dyn Peer>, Refusal> {
         self.roll.admit()?;
-        let mut rooms = (self.open)(guest)?;
+        let _place = self.host.admit().map_err(|wait| Refusal::Busy {
+            retry_after: wait.secs_f64().ceil() as u32,
+            detail: "this machine has as much to do as it can do in time: try again later, or elsewhere".into(),
+        })?;
+        let (mut rooms, recogniser) = (self.open)(guest)?;
         let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((tape, threads)) = &tape {
             rooms = tape::record(rooms, *threads, tape);
@@ -139,18 +159,17 @@ impl Door for Sessions {
         let upstream = reply.clone();
         let mut graph = Graph::new(meter.clone(), Arc::new(move |request| upstream.request(request)));
         let visit = self.roll.enter(guest, id, meter.clone(), reply.clone());
-        let speaker = Arc::new(Speaker::new(line(visit.clone(), reply.clone()), meter));
+        let spender = Spender::new(id.short(), self.allocate);
+        let speaker = Speaker::new(line(visit.clone(), reply.clone()), meter).with_spender(spender);
+        let speaker = Arc::new(speaker);
         let tape = tape.map(|(tape, _)| tape);
-        let audience: Arc<dyn Audience> = match &tape {
-            Some(tape) => Arc::new(tape::Overheard::new(speaker.clone(), tape.clone())),
-            None => speaker.clone(),
-        };
+        let audience = audience(&speaker, tape.as_ref());
         let Doors {
             sound,
             sight,
             questions,
         } = wiring::draw(&mut graph, rooms, audience);
-        let session = Arc::new(self.host.adopt(graph));
+        let session = Arc::new(self.host.adopt_for(graph, guest.user.as_deref().map(number_of)));
         let desk = Arc::new(Desk {
             session: session.clone(),
             speaker: speaker.clone(),
@@ -161,7 +180,7 @@ impl Door for Sessions {
         let hello = ToClient::Session {
             version: wire::VERSION,
             session: id.short(),
-            recogniser: self.staff.recogniser.clone(),
+            recogniser,
             answerer: self.staff.answerer.clone(),
         };
         Ok(Box::new(Caller {
@@ -197,6 +216,21 @@ impl Door for Sessions {
     }
 }
 
+/// A number for a user, to tell users apart by.
+fn number_of(user: &str) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    user.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The session's speaker, overheard where the session is recorded.
+fn audience(speaker: &Arc<Speaker>, tape: Option<&Recorder>) -> Arc<dyn Audience> {
+    match tape {
+        Some(tape) => Arc::new(tape::Overheard::new(speaker.clone(), tape.clone())),
+        None => speaker.clone(),
+    }
+}
+
 /// To the client, and to others who are told.
 fn line(visit: Arc<Visit>, reply: Reply) -> Line {
     Box::new(move |event, json| {
@@ -226,12 +260,15 @@ struct Caller {
 }
 
 impl Caller {
-    /// Shows viewers what arrives, as it arrives, and asks for the keyframes that they need.
+    /// Shows viewers what arrives, as it arrives, and asks for the keyframes that they, or whoever reads, need.
     fn show(&self, unit: &Stamped<Packet>) {
         let screen = self.on_air.screen(View::Received);
         screen.put(unit.clone());
         let now = unit.trail.at(Mark::Released).unwrap_or(unit.born);
-        if screen.take_key_wish(now) {
+        let watched = View::ALL.iter().any(|view| self.on_air.screen(*view).watched());
+        self.speaker
+            .watched(now, if watched { Viewers::Somebody } else { Viewers::Nobody });
+        if screen.take_key_wish(now) | self.speaker.take_redraw(now) {
             self.reply.request(Request::Keyframe);
         }
     }
@@ -250,7 +287,7 @@ impl Peer for Caller {
         match unit.item.codec {
             Codec::Opus => self.session.push(&self.sound, Signal::Item(unit)),
             Codec::H264 => {
-                self.speaker.saw(unit.item.payload.len());
+                self.speaker.saw(unit.at, unit.item.payload.len());
                 self.show(&unit);
                 self.session.push(&self.sight, Signal::Item(unit));
             }
@@ -285,6 +322,7 @@ impl Peer for Caller {
                     at_us: at.micros(),
                 });
             }
+            Ok(ToServer::Allocate { mode }) => self.speaker.spend(|spender| spender.choose(now, mode)),
             Ok(ToServer::Ask { id, text }) => self.desk.ask(now, id, &text),
             Ok(ToServer::AskCancel { id }) => self.desk.cancel(now, id),
             Ok(ToServer::Unknown) => {}

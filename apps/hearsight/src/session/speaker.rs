@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hearsight_codecs::measure::PictureStats;
-use hearsight_core::media::{Reading, Voice, Words};
+use hearsight_core::media::{Decoded, Reading, Voice, Words};
 use hearsight_core::meter::Meter;
 use hearsight_core::stage::{Gap, Lost, Signal};
 use hearsight_core::stamped::{Mark, Stamped, Trail};
@@ -14,6 +14,7 @@ use hearsight_models::vlm::turn::Turn;
 use hearsight_shaders::interpolate::Rung;
 
 use super::desk::Book;
+use crate::allocate::Spender;
 use crate::budget;
 use crate::view::{Counts, Origin, Reason};
 use crate::wire::{self, ToClient};
@@ -30,10 +31,11 @@ pub type Line = Box<dyn Fn(&ToClient, String) -> bool + Send + Sync>;
 /// The events of one session.
 pub struct Speaker {
     line: Line,
-    meter: Meter,
+    pub(super) meter: Meter,
     sight_bytes: AtomicU64,
     state: Mutex<State>,
     book: Book,
+    pub(super) spender: Option<Spender>,
 }
 
 #[derive(Default)]
@@ -62,6 +64,7 @@ impl Speaker {
             sight_bytes: AtomicU64::new(0),
             state: Mutex::default(),
             book: Book::default(),
+            spender: None,
         }
     }
 
@@ -74,8 +77,11 @@ impl Speaker {
         }
     }
 
-    /// Counts coded video, for the bitrate in the statistics.
-    pub fn saw(&self, bytes: usize) {
+    /// Counts coded video, for the bitrate in the statistics and for what readability it gives.
+    pub fn saw(&self, at: MediaTime, bytes: usize) {
+        if let Some(spender) = &self.spender {
+            spender.came(at, bytes);
+        }
         self.sight_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
@@ -214,17 +220,18 @@ impl Audience for Speaker {
                 let at_us = item.at.micros();
                 let speaking = match item.item {
                     Voice::Started | Voice::Resumed => true,
-                    // A segment that is cut ends without a pause.
-                    Voice::Paused | Voice::Ended => false,
+                    // A phrase that is cut ends without a pause.
+                    Voice::Paused | Voice::Rested | Voice::Ended => false,
                     Voice::Sound(_) => return,
                 };
-                if std::mem::replace(&mut self.lock().speaking, speaking) == speaking {
-                    return;
+                let before = std::mem::replace(&mut self.lock().speaking, speaking);
+                match (before, speaking) {
+                    (false, true) => self.tell(STARTED, &item, |id| ToClient::SpeechStarted { id, at_us }),
+                    (true, false) => self.tell(STOPPED, &item, |id| ToClient::SpeechStopped { id, at_us }),
+                    _ => {}
                 }
-                if speaking {
-                    self.tell(STARTED, &item, |id| ToClient::SpeechStarted { id, at_us });
-                } else {
-                    self.tell(STOPPED, &item, |id| ToClient::SpeechStopped { id, at_us });
+                if item.item == Voice::Ended {
+                    self.say(&ToClient::SpeechEnded { at_us });
                 }
             }
             // What was lost before the detector reaches the words as well, and is told there.
@@ -265,6 +272,14 @@ impl Audience for Speaker {
             Signal::Item(item) => {
                 let kbps = self.kbps(item.at);
                 let at_us = item.at.micros();
+                let cut = item.item.cut;
+                self.spend(|spender| {
+                    if cut {
+                        spender.cut(now, item.at)
+                    } else {
+                        spender.look(now, item.at)
+                    }
+                });
                 let stats = item.item.clone();
                 self.tell(budget::PICTURE.outlet, &item, |id| {
                     ToClient::PictureStats(wire::Picture {
@@ -291,12 +306,17 @@ impl Audience for Speaker {
     fn reading(&self, now: Moment, signal: Signal<Reading>) {
         match signal {
             Signal::Item(item) => {
+                self.spend(|spender| spender.reading(now, &item));
                 let mut reading = wire::Reading::from(&item.item, item.at);
                 self.tell(budget::READING.outlet, &item, |id| {
                     reading.id = id;
                     ToClient::Reading(reading)
                 });
             }
+            Signal::End => self.spend(|spender| {
+                spender.blind();
+                None
+            }),
             // A picture that gave way to a newer one is no loss to whoever reads.
             Signal::Gap(gap) if gap.why != Lost::Replaced => self.lose(now, None, gap),
             _ => {}
@@ -305,6 +325,12 @@ impl Audience for Speaker {
 
     fn answer(&self, now: Moment, signal: Signal<Turn>) {
         self.turn(now, signal);
+    }
+
+    fn seen(&self, now: Moment, signal: Signal<Decoded>) {
+        if let Signal::Item(item) = signal {
+            self.spend(|spender| spender.decoded(now, &item));
+        }
     }
 
     fn viewed(&self, _: Moment, signal: Signal<Counts>) {
@@ -441,13 +467,15 @@ mod tests {
 
     #[test]
     fn what_was_felt_is_counted_once_shown_and_only_for_events_that_were_told() {
-        let (speaker, _) = speaker();
-        for voice in [Voice::Started, Voice::Paused, Voice::Ended] {
+        let (speaker, heard) = speaker();
+        for voice in [Voice::Started, Voice::Paused, Voice::Rested, Voice::Ended] {
             let mut item = Stamped::new(MediaTime::ZERO, Moment::ZERO, voice);
             item.trail.stamp(Mark::Sent, Moment::from_millis(200));
             speaker.voice(Moment::from_millis(200), Signal::Item(item));
         }
-        // The end of a segment that paused is no news.
+        // A rest after a pause is no news, and an end is told without a number.
+        let names: Vec<_> = heard.lock().unwrap().iter().map(ToClient::name).collect();
+        assert_eq!(names, [STARTED, "latency", STOPPED, "latency", "speech.ended"]);
         speaker.shown(3, Moment::from_millis(230));
         speaker.shown(2, Moment::from_millis(230));
         speaker.shown(99, Moment::from_millis(230));

@@ -44,6 +44,8 @@ use reference::Truth;
 use report::{Meter as Progress, Summary};
 use write::{Desk, Write};
 
+use crate::terminal::say;
+
 /// Pictures that wait between two stages: enough that none stands still for the other, and few, for they are large.
 const WAITING: Keep = Keep::Every(3);
 /// Stages that work at the same time: decoding, making, and writing, whose encoder has threads of its own besides.
@@ -202,8 +204,8 @@ fn judge(desk: &mut Desk, met: &Met, ended: Result<(), PullError>, stop: &Atomic
 /// Prints a summary to standard output.
 pub fn tell(summary: &Summary, telling: Telling) {
     match telling {
-        Telling::Lines => println!("{}", summary.lines().join("\n")),
-        Telling::Json => println!("{}", summary.json()),
+        Telling::Lines => say(summary.lines().join("\n")),
+        Telling::Json => say(summary.json()),
     }
 }
 

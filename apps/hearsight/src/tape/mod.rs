@@ -88,6 +88,7 @@ pub enum Shape {
     Started,
     Sound(usize),
     Paused,
+    Rested,
     Resumed,
     Ended,
     Words {
@@ -141,6 +142,7 @@ impl Shaped for Voice {
             Voice::Started => Shape::Started,
             Voice::Sound(pcm) => Shape::Sound(pcm.samples.len()),
             Voice::Paused => Shape::Paused,
+            Voice::Rested => Shape::Rested,
             Voice::Resumed => Shape::Resumed,
             Voice::Ended => Shape::Ended,
         }
@@ -150,6 +152,7 @@ impl Shaped for Voice {
             Shape::Started => Voice::Started,
             Shape::Sound(samples) => Voice::Sound(silence(*samples)),
             Shape::Paused => Voice::Paused,
+            Shape::Rested => Voice::Rested,
             Shape::Resumed => Voice::Resumed,
             Shape::Ended => Voice::Ended,
             _ => return None,

@@ -126,6 +126,8 @@ impl Tape {
                 recognise: Box::new(Played::new(runs("recognise"))),
                 pause,
                 ending,
+                // It is in the timing of the tape.
+                settling: Span::ZERO,
             },
             decode: Box::new(Played::new(runs("decode"))),
             measure: Box::new(Played::new(runs("measure"))),

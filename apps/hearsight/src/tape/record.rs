@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hearsight_codecs::measure::PictureStats;
-use hearsight_core::media::{Packet, Reading, Voice, Words};
+use hearsight_core::media::{Decoded, Packet, Reading, Voice, Words};
 use hearsight_core::stage::{Engine, Fault, Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{Moment, Span};
@@ -174,6 +174,9 @@ where
     fn took(&mut self, cost: Span) {
         self.inner.took(cost);
     }
+    fn variant(&self) -> u8 {
+        self.inner.variant()
+    }
 }
 
 /// An audience whose ages are written down as they are.
@@ -198,7 +201,7 @@ impl Overheard {
 impl Audience for Overheard {
     fn voice(&self, now: Moment, signal: Signal<Voice>) {
         if let Signal::Item(item) = &signal
-            && !matches!(item.item, Voice::Sound(_) | Voice::Ended)
+            && !matches!(item.item, Voice::Sound(_) | Voice::Rested | Voice::Ended)
         {
             self.note(now, budget::TURN.outlet, item);
         }
@@ -229,5 +232,8 @@ impl Audience for Overheard {
     }
     fn viewed(&self, now: Moment, signal: Signal<Counts>) {
         self.inner.viewed(now, signal);
+    }
+    fn seen(&self, now: Moment, signal: Signal<Decoded>) {
+        self.inner.seen(now, signal);
     }
 }

@@ -10,6 +10,20 @@ use hearsight_core::time::{MediaTime, Moment, Span};
 use crate::wire::{Picture, Recogniser, Segment, ToClient, Word};
 use figures::{Fall, Figures, printable};
 
+/// Prints a line to standard output, if anybody reads it: `hearsight config | head` is no failure.
+pub fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Whether something failed because nobody reads its output any more.
+pub fn is_unread(problem: &anyhow::Error) -> bool {
+    let broken = |cause: &(dyn std::error::Error + 'static)| {
+        let problem = cause.downcast_ref::<io::Error>();
+        problem.is_some_and(|problem| problem.kind() == io::ErrorKind::BrokenPipe)
+    };
+    problem.chain().any(broken)
+}
+
 /// Events that wait for their latency to come; it follows at once.
 const PENDING: usize = 64;
 /// In a log, a caption under way gets a new line at most this often.
@@ -134,12 +148,14 @@ impl<W: Write> Terminal<W> {
                 true
             }
             ToClient::Error { code, message } => self.complain(code, message)?,
-            ToClient::Reading(_)
+            ToClient::SpeechEnded { .. }
+            | ToClient::Reading(_)
             | ToClient::Question(_)
             | ToClient::AnswerText(_)
             | ToClient::Answer(_)
             | ToClient::AnswerNone(_)
             | ToClient::View(_)
+            | ToClient::Allocation(_)
             | ToClient::Flushed { .. }
             | ToClient::Clock { .. }
             | ToClient::Unknown => false,

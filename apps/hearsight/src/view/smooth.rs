@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use hearsight_core::media::{Decoded, Picture, Planes};
+use hearsight_core::schedule::Strain;
 use hearsight_core::stage::{Engine, Fault, Lost, Outbox, Signal, Wake};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
@@ -32,6 +33,8 @@ pub struct Smooth {
     wanted: Rung,
     display: Display,
     ladder: Ladder,
+    /// That of the machine in this step.
+    strain: Strain,
     kept: VecDeque<Kept>,
     /// Something was lost since the last picture: the next one's vectors refer to what never came.
     broken: bool,
@@ -86,6 +89,7 @@ impl Smooth {
             wanted: style.best,
             display: Display::new(limits),
             ladder: ladder(&hand, style.best),
+            strain: Strain::None,
             hand,
             kept: VecDeque::with_capacity(MOST_KEPT),
             broken: true,
@@ -206,7 +210,8 @@ impl Smooth {
         let pixels = self.kept[later].parent.pixels();
         let left = self.time_left(tick, now, &unit, place);
         let (rung, origin) = match place {
-            Place::Between(_) => (self.ladder.choose(now, left, pixels), Origin::Made),
+            _ if self.most() == Rung::Hold => (Rung::Hold, Origin::Made),
+            Place::Between(_) => (self.ladder.choose(now, left, pixels).max(self.most()), Origin::Made),
             Place::Beyond(_) if self.ladder.may_extrapolate(now, left, pixels) => {
                 (self.ladder.ceiling().max(Rung::Vectors), Origin::Extrapolated)
             }
@@ -301,7 +306,7 @@ impl Smooth {
 
     fn shown(&self, tick: Tick, origin: Origin, rung: Option<Rung>) -> Shown {
         let state = State {
-            ceiling: self.ladder.ceiling(),
+            ceiling: self.ceiling(),
             reason: self.reason(),
             interval: self.display.interval(),
             period: tick.period,
@@ -314,11 +319,26 @@ impl Smooth {
         }
     }
 
+    /// The best that the machine's strain leaves.
+    fn most(&self) -> Rung {
+        match self.strain {
+            Strain::None => Rung::Full,
+            Strain::Residual => Rung::Vectors,
+            Strain::Made | Strain::Seeing | Strain::Partials | Strain::Newcomers => Rung::Hold,
+        }
+    }
+
+    fn ceiling(&self) -> Rung {
+        self.ladder.ceiling().max(self.most())
+    }
+
     fn reason(&self) -> Option<Reason> {
-        let ceiling = self.ladder.ceiling();
+        let ceiling = self.ceiling();
         let pixels = self.kept.back().map_or(0, |kept| kept.parent.pixels());
         if ceiling == self.wanted {
             None
+        } else if self.most() > self.ladder.ceiling() {
+            Some(Reason::Overload)
         } else if matches!(self.hand, Hand::Cpu) && (ceiling == self.ladder.best() || self.ladder.too_dear(pixels)) {
             Some(Reason::NoGpu)
         } else {
@@ -384,6 +404,7 @@ impl Engine for Smooth {
 
     fn run(&mut self, now: Moment, signal: Signal<Decoded>, out: &mut Outbox<Shown>) -> Result<Wake, Fault> {
         self.making = None;
+        self.strain = out.strain();
         let watched = self.screen.watched();
         match signal {
             Signal::Item(unit) if watched => self.take(now, unit, out),
@@ -415,6 +436,10 @@ impl Engine for Smooth {
     /// How long a picture that is there may wait for its moment.
     fn delay(&self) -> Span {
         budget::PLAYOUT
+    }
+
+    fn variant(&self) -> u8 {
+        self.ceiling() as u8
     }
 
     fn took(&mut self, cost: Span) {

@@ -38,8 +38,8 @@ pub struct Piece {
     pub text: String,
 }
 
-/// A whole answer. `ended` is `late` where its deadline cut it short. `certainty` is the chance that it is right, null where the engine
-/// can't tell. `took_us` is the time from the question to the end of the answer, `first_us` to its first words.
+/// A whole answer. `ended` is `late` where its deadline cut it short. `certainty` is the chance that it is right, `readability` (0..1) how
+/// clearly what it looked at can be seen; both null where the engine can't tell. `took_us` is the time from the question to the end of the answer, `first_us` to its first words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "plain names")]
 pub struct Answer {
@@ -48,6 +48,7 @@ pub struct Answer {
     pub text: String,
     pub ended: Ended,
     pub certainty: Option<f32>,
+    pub readability: Option<f32>,
     pub engine: String,
     pub evidence: Vec<Evidence>,
     pub pictures: Vec<Looked>,
@@ -130,6 +131,7 @@ impl Answer {
                 vlm::Ended::Late => Ended::Late,
             },
             certainty: answer.certainty.map(|certainty| super::short(certainty.get())),
+            readability: answer.readability.map(|readability| super::short(readability.get())),
             engine: answer.engine.to_string(),
             evidence: evidence.collect(),
             pictures: pictures.collect(),
@@ -146,7 +148,7 @@ pub fn fitting(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use hearsight_core::media::{Certainty, Point, Region};
+    use hearsight_core::media::{Certainty, Point, Readability, Region};
     use hearsight_core::time::MediaTime;
 
     use super::*;
@@ -177,6 +179,7 @@ mod tests {
                 ended: vlm::Ended::Long,
                 certainty: Some(Certainty::new(1.0 / 3.0)),
                 separability: None,
+                readability: Some(Readability::new(1.0 / 9.0)),
                 evidence: (0..8).map(place).collect(),
                 seen: vec![seen; 8],
                 spent: vlm::Spent::default(),

@@ -163,6 +163,7 @@ impl Conversation {
         Step::Over(Box::new(Answer {
             certainty: hearing.certainty(),
             separability: None,
+            readability: None,
             evidence: Vec::new(),
             seen: pictures
                 .map(|picture| Seen {

@@ -16,7 +16,7 @@ pub(super) fn others_of_ask(pem: &str) -> Vec<(&'static str, String)> {
         ("ask.key_file", text(pem)),
         ("ask.deadline_ms", "900".into()),
         ("ask.tokens", "7".into()),
-        ("ask.pictures", "2".into()),
+        ("ask.pictures", "3".into()),
         ("ask.remembered", "5".into()),
         ("ask.remembered_mb", "6".into()),
         ("ask.session_tokens", "700".into()),
@@ -39,7 +39,7 @@ pub(super) fn is_other(ask: &Ask) -> bool {
     (url.as_str(), model.as_str()) == ("https://server.example/v1", "m")
         && ask.first == Answerer::Local("./of/mine".into())
         && (ask.separability, ask.threads.get(), ask.deadline.as_millis()) == (2.5, 2, 900)
-        && (ask.tokens, ask.pictures, ask.remembered, ask.remembered_bytes) == (7, 2, 5, 6 << 20)
+        && (ask.tokens, ask.pictures, ask.remembered, ask.remembered_bytes) == (7, 3, 5, 6 << 20)
         && (ask.session_tokens, ask.user_tokens) == (700, 800)
         && ask.aloud == Some(Meant::Questions("house".into()))
 }
@@ -49,7 +49,9 @@ fn whoever_answers_is_chosen_and_found() {
     let ask = |flags: &[&str]| loaded(flags, around(&[], None)).map(|(config, _)| config.ask);
     assert_eq!(ask(&["--ask-engine", "none"]).unwrap(), None);
     let glance = ask(&["--ask-engine", "glance", "--assets-deps", "d"]).unwrap().unwrap();
-    assert_eq!(glance.first, Answerer::Glance("d/glance".into()));
+    assert_eq!(glance.first, Answerer::Glance(None));
+    let other = ask(&["--assets-glance", "d"]).unwrap().unwrap();
+    assert_eq!((other.first, other.pictures), (Answerer::Glance(Some("d".into())), 2));
     let pulled = ask(&["--ask-engine", "local", "--models-folder", "m", "--ask-model", "x"])
         .unwrap()
         .unwrap();

@@ -54,6 +54,16 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("models.token_file", text(pem)),
         ("recognise.workers", "7".into()),
         ("recognise.warm", "2".into()),
+        ("hearing.recogniser", text("whisper")),
+        ("hearing.final", text("moonshine")),
+        ("hearing.also", "[\"pocketsphinx\"]".into()),
+        ("hearing.moonshine", text("./m")),
+        ("hearing.whisper", text("whisper-tiny")),
+        ("hearing.language", text("de")),
+        ("hearing.hints", "[\"Hearsight\"]".into()),
+        ("hearing.threads", "2".into()),
+        ("hearing.runs", "3".into()),
+        ("hearing.denoise", "true".into()),
         ("seeing.reader", "false".into()),
         ("seeing.threads", "3".into()),
         ("seeing.per_second", "4".into()),
@@ -61,12 +71,14 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
     all.extend(ask::others_of_ask(pem));
     all.extend([
         ("engine.threads", "2".into()),
+        ("engine.admission", text("always")),
         ("view.enabled", "true".into()),
         ("view.rate", "3".into()),
         ("view.max_fps", "90".into()),
         ("view.bitrate", "900".into()),
         ("view.quality", text("blend")),
         ("view.device", text("cpu")),
+        ("allocate.mode", text("cap+regions")),
         ("log.level", text("debug")),
         ("log.format", text("json")),
         ("log.tape", text("t.tape")),
@@ -142,6 +154,22 @@ fn every_key_is_set_alike_by_file_environment_and_flag() {
     all_differ(&by_file, &defaults);
 }
 
+/// What [`others`] make of [hearing].
+fn other_hearing() -> Hearing {
+    Hearing {
+        recogniser: Some(RecogniserKind::Whisper),
+        last: Some(RecogniserKind::Moonshine),
+        also: vec![RecogniserKind::PocketSphinx],
+        moonshine: Place::Path("./m".into()),
+        whisper: Place::Pulled("whisper-tiny".into()),
+        language: "de".into(),
+        hints: hearsight_models::asr::Hints::new(["Hearsight"]).unwrap(),
+        threads: NonZeroUsize::new(2).unwrap(),
+        runs: NonZeroUsize::new(3).unwrap(),
+        denoise: true,
+    }
+}
+
 /// Every setting of [`others`] took effect.
 fn all_differ(by_file: &Config, defaults: &Config) {
     let differences = [
@@ -160,6 +188,7 @@ fn all_differ(by_file: &Config, defaults: &Config) {
         by_file.assets.deps == Path::new("elsewhere") && by_file.assets.onnxruntime == Path::new("a.so"),
         by_file.assets.silero == Path::new("b.onnx") && by_file.assets.pocketsphinx == Path::new("c"),
         by_file.recognise == Recognise { workers: 7, warm: 2 },
+        by_file.hearing == other_hearing(),
         by_file.assets.ocr == Path::new("e") && by_file.seeing.reader.is_none(),
         by_file.ask.as_ref().is_some_and(ask::is_other),
         by_file.engine != defaults.engine,
@@ -193,5 +222,5 @@ fn all_differ(by_file: &Config, defaults: &Config) {
                 talk: PathBuf::from("d.wav"),
             },
     ];
-    assert_eq!(differences, [true; 25]);
+    assert_eq!(differences, [true; 26]);
 }

@@ -140,3 +140,24 @@ fn bad_settings_of_access_and_ice_are_refused_with_field_and_remedy() {
         assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
     }
 }
+
+#[test]
+fn bad_settings_of_hearing_are_refused_with_field_and_remedy() {
+    let many = (0..65).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let cases: [(&[&str], &str, &str); 6] = [
+        (
+            &["--hearing-recogniser", "same"],
+            "hearing.recogniser",
+            "whisper or auto",
+        ),
+        (&["--hearing-final", "auto"], "hearing.final", "whisper or same"),
+        (&["--hearing-also", "vosk"], "hearing.also", "some of pocketsphinx"),
+        (&["--hearing-language", "klingon"], "hearing.language", "such as en"),
+        (&["--hearing-whisper", ""], "hearing.whisper", "hearsight models list"),
+        (&["--hearing-hints", &many], "hearing.hints", "at most 64"),
+    ];
+    for (flags, field, remedy) in cases {
+        let error = refused(flags, around(&[], None));
+        assert!(error.starts_with(field) && error.contains(remedy), "{flags:?}: {error}");
+    }
+}

@@ -68,6 +68,7 @@ fn answer() -> Box<vlm::Answer> {
         ended: vlm::Ended::Said,
         certainty: None,
         separability: None,
+        readability: None,
         evidence: vec![],
         seen: vec![vlm::Seen {
             at: MediaTime::from_millis(5),
