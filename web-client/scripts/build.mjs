@@ -12,8 +12,10 @@ for (const folder of ["dist/lib", "dist/page"]) rmSync(folder, { recursive: true
 const shared = { bundle: true, format: "esm", target: "es2022", logLevel: "warning", legalComments: "none" };
 await build({ ...shared, entryPoints: ["src/main/hearsight.ts"], outfile: "dist/lib/hearsight.js", sourcemap: true });
 await build({ ...shared, entryPoints: ["src/worklet/level.ts"], outfile: "dist/lib/level-worklet.js" });
+await build({ ...shared, entryPoints: ["src/worker/soften.ts"], outfile: "dist/lib/soften-worker.js" });
 await build({ ...shared, entryPoints: ["src/main/page/app.ts"], outfile: "dist/page/app.js", minify: true });
 await build({ ...shared, entryPoints: ["src/worklet/level.ts"], outfile: "dist/page/worklet.js", minify: true });
+await build({ ...shared, entryPoints: ["src/worker/soften.ts"], outfile: "dist/page/soften-worker.js", minify: true });
 await build({ ...shared, entryPoints: ["page/style.css"], outfile: "dist/page/style.css", minify: true });
 for (const file of ["index.html", "icon.svg"]) cpSync(`page/${file}`, `dist/page/${file}`);
 execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.types.json"], { stdio: "inherit" });

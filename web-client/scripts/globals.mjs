@@ -1,2 +1,2 @@
 /** The globals of Node, and of the page in what is evaluated there, that the scripts use. */
-export default { console: "readonly", document: "readonly", window: "readonly", process: "readonly", URL: "readonly" };
+export default { console: "readonly", document: "readonly", window: "readonly", HTMLCanvasElement: "readonly", setTimeout: "readonly", process: "readonly", URL: "readonly" };

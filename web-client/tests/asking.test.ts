@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { Asking } from "../src/main/asking.js";
-import type { AnswerEvent, AnswerMessage, ToServer } from "../src/main/wire.js";
+import type { AnswerEvent, AnswerMessage } from "../src/main/answers.js";
+import type { ToServer } from "../src/main/wire.js";
 
 const answer = (ask: number, text: string): AnswerMessage => ({
-  type: "answer", ask, question: "?", text, ended: "said", certainty: 0.5, engine: "e", evidence: [], pictures: [], first_us: 1, took_us: 2,
+  type: "answer", ask, question: "?", text, ended: "said", certainty: 0.5, readability: null, engine: "e", evidence: [], pictures: [], first_us: 1, took_us: 2,
 });
 
 describe("questions about the picture", () => {

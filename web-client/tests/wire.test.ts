@@ -12,9 +12,9 @@ interface Vector {
 // The runner starts in web-client/.
 const vectors = JSON.parse(readFileSync("../apps/hearsight/wire/vectors.json", "utf8")) as Vector[];
 const CLIENT_TYPES = [
-  "session", "speech.started", "speech.stopped", "words.partial", "words.final", "picture.stats", "reading", "question", "answer.text", "answer", "answer.none", "view", "latency", "lost", "clock", "flushed", "error",
+  "session", "speech.started", "speech.stopped", "speech.ended", "words.partial", "words.final", "picture.stats", "reading", "question", "answer.text", "answer", "answer.none", "view", "allocation", "latency", "lost", "clock", "flushed", "error",
 ];
-const SERVER_TYPES = ["clock", "clock.offset", "shown", "ask", "ask.cancel", "flush"];
+const SERVER_TYPES = ["clock", "clock.offset", "shown", "ask", "ask.cancel", "allocate", "flush"];
 
 describe("the shared vectors", () => {
   for (const { name, direction, json } of vectors) {

@@ -1,6 +1,7 @@
 /** Questions about the picture: which are open, and what came of each. Owns no channel. */
 
-import { SERVERS_OWN, type AnswerEvent, type AnswerMessage, type ToServer, type UnansweredMessage } from "./wire.js";
+import { SERVERS_OWN, type AnswerEvent, type AnswerMessage, type UnansweredMessage } from "./answers.js";
+import type { ToServer } from "./wire.js";
 
 /** What an answer was, in the end. */
 export type Outcome = AnswerMessage | UnansweredMessage;

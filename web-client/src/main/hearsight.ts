@@ -27,6 +27,7 @@ export { Session, type SessionEvents, type SessionOptions, type State } from "./
 export { Viewer, type ViewerEvents, type ViewerOptions, type ViewName, type ViewState } from "./viewer.js";
 export type { ViewStats } from "./view_stats.js";
 export type { Asked, Outcome } from "./asking.js";
+export { ALLOCATE_MODES, levelsFromMap, MAP, type AllocateMode, type AllocationMessage } from "./allocation.js";
 export { afterPaint } from "./paint.js";
 export { caption, NO_CAPTIONS, SOUND_STAGES, textOf, type CaptionEvent, type CaptionLine, type Captions } from "./captions.js";
 export { DEFAULT_BACKOFF, type BackoffLimits } from "./backoff.js";
@@ -34,6 +35,9 @@ export type { ClockEstimate } from "./clock.js";
 export { HearsightError, type Reason } from "./errors.js";
 export { median, type Latency } from "./latency.js";
 export { DEFAULT_VIDEO, devices, type MediaChoice, type VideoAim } from "./media.js";
+export type { Softening } from "./softener.js";
 export type { Stats } from "./stats.js";
-export { parseToClient, parseToServer, SERVERS_OWN, type Parsed } from "./wire.js";
+export { SERVERS_OWN } from "./answers.js";
+export type * from "./answers.js";
+export { parseToClient, parseToServer, type Parsed } from "./wire.js";
 export type * from "./wire.js";

@@ -1,5 +1,6 @@
 /** Microphone and camera: asking for them, and what a sender is told about them. */
 
+import type { Limits } from "./allocation.js";
 import { errorFromCapture, HearsightError } from "./errors.js";
 
 /** Which devices to use: true for the default one, or a device id. */
@@ -76,6 +77,20 @@ export async function holdResolution(sender: RTCRtpSender, aim: VideoAim): Promi
     await sender.setParameters(parameters);
   } catch {
     // A browser without these parameters sends with its own; that is worse, not wrong.
+  }
+}
+
+/** Sends at most so many kilobits and pictures a second from now on, besides what the sender aims at; null: only that. */
+export async function limit(sender: RTCRtpSender, aim: VideoAim, { kbps, fps }: Limits): Promise<void> {
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings) {
+    encoding.maxBitrate = Math.min(aim.max_bitrate, (kbps ?? Infinity) * 1_000);
+    encoding.maxFramerate = Math.min(aim.frame_rate, fps ?? Infinity);
+  }
+  try {
+    await sender.setParameters(parameters);
+  } catch {
+    // A browser without caps sends what its own control allows.
   }
 }
 

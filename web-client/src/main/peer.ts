@@ -1,8 +1,9 @@
 /** One connection, from the offer to its end: peer connection, data channel and the server's resource live and die together. */
 
+import type { Limits } from "./allocation.js";
 import { HearsightError } from "./errors.js";
 import { answerWithFragment, fragmentFromOffer } from "./fragment.js";
-import { holdResolution, preferH264, type VideoAim } from "./media.js";
+import { holdResolution, limit, preferH264, type VideoAim } from "./media.js";
 import { CHANNEL } from "./wire.js";
 import { end, publish, restart, type Endpoint } from "./whip.js";
 
@@ -43,6 +44,7 @@ export class Peer {
     private readonly connection: RTCPeerConnection,
     private readonly channel: RTCDataChannel,
     private readonly events: PeerEvents,
+    private readonly aim: VideoAim,
   ) {}
 
   /** Offers, waits for the answer and for the channel to open. Throws a `HearsightError`; nothing is left behind then. */
@@ -56,7 +58,7 @@ export class Peer {
   ): Promise<Peer> {
     const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers });
     const channel = connection.createDataChannel(CHANNEL, { ordered: true });
-    const peer = new Peer(endpoint, connection, channel, events);
+    const peer = new Peer(endpoint, connection, channel, events, aim);
     try {
       addTracks(connection, stream);
       await connection.setLocalDescription();
@@ -97,6 +99,13 @@ export class Peer {
   async replace(track: MediaStreamTrack): Promise<void> {
     const transceiver = this.connection.getTransceivers().find((each) => each.sender.track?.kind === track.kind || each.receiver.track.kind === track.kind);
     await transceiver?.sender.replaceTrack(track);
+  }
+
+  /** Keeps pictures to `limits`; null: to what the network takes and the session aims at. */
+  async limit(limits: Limits): Promise<void> {
+    if (this.over()) return;
+    const senders = this.connection.getSenders().filter((sender) => sender.track?.kind === "video");
+    await Promise.all(senders.map((sender) => limit(sender, this.aim, limits)));
   }
 
   /** What the browser knows of this connection. */

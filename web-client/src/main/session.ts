@@ -1,5 +1,7 @@
 /** A session as its user sees it: devices, connection, reconnection and events. */
 
+import { Heed, UNLIMITED, type AllocateMode, type AllocationMessage, type Limits } from "./allocation.js";
+import type { AnswerEvent } from "./answers.js";
 import { Asked, Asking, lost } from "./asking.js";
 import { Backoff, DEFAULT_BACKOFF, waited, type BackoffLimits } from "./backoff.js";
 import { now_us, type ClockEstimate } from "./clock.js";
@@ -10,10 +12,10 @@ import type { Latency } from "./latency.js";
 import { capture, DEFAULT_VIDEO, type MediaChoice, type VideoAim } from "./media.js";
 import { afterPaint } from "./paint.js";
 import { Peer } from "./peer.js";
+import { Softener, type Softening } from "./softener.js";
 import { statsFromReport, type Counters, type Stats } from "./stats.js";
 import { iceServers, type Endpoint } from "./whip.js";
 import type {
-  AnswerEvent,
   ErrorMessage,
   FlushedMessage,
   FlushWhy,
@@ -21,6 +23,7 @@ import type {
   PictureMessage,
   ReadingMessage,
   SessionMessage,
+  SpeechEndedMessage,
   SpeechMessage,
   ToClient,
   ViewMessage,
@@ -55,6 +58,7 @@ export interface SessionEvents {
   /** The server's first words of each connection: who recognises. */
   readonly session: SessionMessage;
   readonly speech: SpeechMessage;
+  readonly ended: SpeechEndedMessage;
   readonly words: WordsMessage;
   readonly picture: PictureMessage;
   /** What the picture says, at once when it changes and once a second while there is text to see. */
@@ -63,6 +67,8 @@ export interface SessionEvents {
   readonly answer: AnswerEvent;
   /** How the pictures of the smooth view came about, once a second while it is watched. */
   readonly view: ViewMessage;
+  /** What the server wishes of our sender, and why; the sender heeds it by itself. */
+  readonly allocation: AllocationMessage;
   /** The whole account of an event that `shown` was called for. */
   readonly latency: Latency;
   readonly lost: LostMessage;
@@ -73,6 +79,8 @@ export interface SessionEvents {
   readonly device: { readonly kind: "audio" | "video"; readonly error: HearsightError };
   /** Our own sender's figures, once a second. */
   readonly stats: Stats;
+  /** By what the picture is softened where it is not worth bits, once a second. */
+  readonly softening: Softening;
 }
 
 const CLOCK_BURST = 8;
@@ -88,6 +96,11 @@ export class Session extends Emitter<SessionEvents> {
   private conversation: Conversation | null = null;
   private asking: Asking | null = null;
   private asked = 1;
+  private heed = new Heed();
+  private limits: Limits = UNLIMITED;
+  /** The share of our packets that the server missed lately. */
+  private lost = 0;
+  private readonly softener = new Softener();
   private media: MediaStream | null = null;
   private counters: Counters | null = null;
   private told: RTCIceServer[] = [];
@@ -177,6 +190,11 @@ export class Session extends Emitter<SessionEvents> {
     return asked;
   }
 
+  /** Chooses how much of the allocation of bits is at work in this session, whatever the server's settings say. */
+  allocate(mode: AllocateMode): void {
+    this.peer?.send(JSON.stringify({ type: "allocate", mode }));
+  }
+
   /** Has the server throw away what is queued for this session. */
   flush(why: FlushWhy): void {
     this.peer?.send(JSON.stringify({ type: "flush", why }));
@@ -218,6 +236,7 @@ export class Session extends Emitter<SessionEvents> {
       lost: (error: HearsightError) => {
         this.stopTimers();
         this.peer = null;
+        this.softener.leave();
         this.giveUpQuestions();
         void this.reconnect(error);
       },
@@ -228,6 +247,7 @@ export class Session extends Emitter<SessionEvents> {
       return;
     }
     this.peer = peer;
+    this.soften(peer);
     this.become({ name: "live" });
     this.startTimers(conversation);
   }
@@ -261,11 +281,15 @@ export class Session extends Emitter<SessionEvents> {
   private tell(message: ToClient): void {
     switch (message.type) {
       case "session":
+        this.heed.greeted(message.session);
         this.emit("session", message);
         break;
       case "speech.started":
       case "speech.stopped":
         this.emit("speech", message);
+        break;
+      case "speech.ended":
+        this.emit("ended", message);
         break;
       case "words.partial":
       case "words.final":
@@ -286,6 +310,11 @@ export class Session extends Emitter<SessionEvents> {
       case "view":
         this.emit("view", message);
         break;
+      case "allocation":
+        if (!this.heed.take(message, performance.now())) break;
+        this.obey();
+        this.emit("allocation", message);
+        break;
       case "lost":
         this.emit("lost", message);
         break;
@@ -301,6 +330,22 @@ export class Session extends Emitter<SessionEvents> {
     }
   }
 
+  /** Sends as the server wishes; asked once a second too, because a wish is forgotten when no other follows. */
+  private obey(): void {
+    const now_ms = performance.now();
+    this.softener.heed(this.heed.levels(now_ms), now_ms);
+    const limits = { kbps: this.heed.cap_kbps(now_ms), fps: this.heed.fps(now_ms, this.lost) };
+    if (limits.kbps === this.limits.kbps && limits.fps === this.limits.fps) return;
+    this.limits = limits;
+    void this.peer?.limit(limits);
+  }
+
+  /** Puts the softener between the camera and this connection. */
+  private soften(peer: Peer): void {
+    const [camera] = this.media?.getVideoTracks() ?? [];
+    if (camera !== undefined) this.softener.film(camera, (track) => peer.replace(track));
+  }
+
   private startTimers(conversation: Conversation): void {
     const ask = (): void => {
       conversation.ask(now_us());
@@ -308,6 +353,7 @@ export class Session extends Emitter<SessionEvents> {
     for (let i = 0; i < CLOCK_BURST; i += 1) this.timers.push(setTimeout(ask, i * CLOCK_BURST_EVERY_MS));
     this.timers.push(setInterval(ask, CLOCK_EVERY_MS));
     this.counters = null;
+    [this.limits, this.lost] = [UNLIMITED, 0];
     this.timers.push(setInterval(() => void this.measure(), STATS_EVERY_MS));
   }
 
@@ -317,11 +363,14 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   private async measure(): Promise<void> {
+    this.obey();
+    this.emit("softening", this.softener.softening);
     const peer = this.peer;
     const report = await peer?.report().catch(() => null);
     if (report === null || report === undefined || peer !== this.peer) return;
     const { stats, counters } = statsFromReport(report, this.counters);
     this.counters = counters;
+    this.lost = stats.loss ?? 0;
     this.emit("stats", stats);
   }
 
@@ -339,7 +388,9 @@ export class Session extends Emitter<SessionEvents> {
     }
     this.media.addTrack(track);
     this.guard(track);
+    if (track.kind === "video") this.softener.leave();
     await this.peer?.replace(track);
+    if (this.peer !== null) this.soften(this.peer);
   }
 
   private guard(track: MediaStreamTrack): void {
@@ -364,6 +415,7 @@ export class Session extends Emitter<SessionEvents> {
     this.life.abort();
     this.giveUpQuestions();
     this.stopTimers();
+    this.softener.leave();
     removeEventListener("pagehide", this.leaving);
     this.peer?.close();
     this.peer = null;

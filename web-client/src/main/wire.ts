@@ -4,13 +4,13 @@
  * (unix time); every other moment is the server's clock. Unknown types and fields are ignored.
  */
 
+import { ALLOCATE_MODES, type AllocateMode, type AllocationMessage } from "./allocation.js";
+import { SERVERS_OWN, type AnswerEvent } from "./answers.js";
+
 /** The label of the data channel that the client opens. */
 export const CHANNEL = "hearsight";
 /** The longest message that either side accepts, in bytes of UTF-8. */
 export const MAX_MESSAGE = 16 * 1024;
-
-/** Questions with this number or a larger one are the server's own; a client's are smaller. */
-export const SERVERS_OWN = 2 ** 32;
 
 /** One word with its media times. `stability`: chance that later results leave it; `certainty`: chance that it is right. */
 export interface Word {
@@ -33,6 +33,11 @@ export interface SessionMessage {
 export interface SpeechMessage {
   readonly type: "speech.started" | "speech.stopped";
   readonly id: number;
+  readonly at_us: number;
+}
+/** Speech ended at `at_us`: so much silence has followed that it will hardly go on. */
+export interface SpeechEndedMessage {
+  readonly type: "speech.ended";
   readonly at_us: number;
 }
 /** The words of a segment; replaces the earlier message of the same segment. Final words will not change again. */
@@ -79,63 +84,6 @@ export interface ReadingMessage {
   /** In reading order. */
   readonly lines: readonly ReadLine[];
 }
-/** A question about the picture was taken. Numbers from {@link SERVERS_OWN} on are the server's: it was said, or came over HTTP. */
-export interface QuestionMessage {
-  readonly type: "question";
-  readonly ask: number;
-  readonly by: "channel" | "voice" | "http";
-  readonly text: string;
-}
-/** More of an answer; `id` numbers its first piece, which has a latency. */
-export interface AnswerTextMessage {
-  readonly type: "answer.text";
-  readonly id: number | null;
-  readonly ask: number;
-  readonly text: string;
-}
-/** A place that an answer rests on, in which of its `pictures`; corners as shares of width and height. */
-export interface Evidence {
-  readonly picture: number;
-  readonly region: readonly (readonly [x: number, y: number])[];
-  /** Its share of all the looking. */
-  readonly share: number;
-}
-/** A picture that was looked at: how old it is at the end of the answer, and how long ago it was last seen to be still so. */
-export interface LookedAt {
-  readonly at_us: number;
-  readonly age_us: number;
-  readonly still_us: number;
-}
-/** A whole answer. */
-export interface AnswerMessage {
-  readonly type: "answer";
-  readonly ask: number;
-  readonly question: string;
-  readonly text: string;
-  /** `late`: its deadline cut it short. `long`: it was as long as it may be. */
-  readonly ended: "said" | "long" | "late";
-  /** The chance that it is right; null where the engine can't tell. */
-  readonly certainty: number | null;
-  readonly engine: string;
-  readonly evidence: readonly Evidence[];
-  readonly pictures: readonly LookedAt[];
-  /** From the question to its first words. */
-  readonly first_us: number | null;
-  /** From the question to its end. */
-  readonly took_us: number;
-}
-/** A question has no answer, or no more of it. */
-export interface UnansweredMessage {
-  readonly type: "answer.none";
-  readonly ask: number;
-  readonly question: string;
-  /** `late`, `crowded`, `no_picture`, `no_engine`, `unfit`, `allowance`, `cancelled`, `failed`, or one of a later version. */
-  readonly why: string;
-  /** What to do. */
-  readonly message: string;
-}
-/** What is told of a question and its answer. */
-export type AnswerEvent = QuestionMessage | AnswerTextMessage | AnswerMessage | UnansweredMessage;
 /** How pictures between others are made, the best first. */
 export type Rung = "full" | "vectors" | "blend" | "hold";
 /**
@@ -201,11 +149,13 @@ export interface ErrorMessage {
 export type ToClient =
   | SessionMessage
   | SpeechMessage
+  | SpeechEndedMessage
   | WordsMessage
   | PictureMessage
   | ReadingMessage
   | AnswerEvent
   | ViewMessage
+  | AllocationMessage
   | LatencyMessage
   | LostMessage
   | ClockMessage
@@ -219,6 +169,7 @@ export type ToServer =
   | { readonly type: "shown"; readonly id: number; readonly received_us: number; readonly shown_us: number }
   | { readonly type: "ask"; readonly id: number; readonly text: string }
   | { readonly type: "ask.cancel"; readonly id: number }
+  | { readonly type: "allocate"; readonly mode: AllocateMode }
   | { readonly type: "flush"; readonly why: FlushWhy };
 
 /** What became of a text: a message, a type of a later version, or nothing usable. */
@@ -395,6 +346,19 @@ const view = (f: Fields): ToClient => ({
   reason: f.maybe("reason", (fields, name) => fields.one(name, REASONS)),
 });
 
+const allocation = (f: Fields): ToClient => ({
+  type: "allocation",
+  session: f.text("session"),
+  number: f.count("number"),
+  mode: f.one("mode", ALLOCATE_MODES),
+  cap_kbps: f.maybe("cap_kbps", (fields, name) => fields.count(name)),
+  reason: f.text("reason"),
+  kind: f.text("kind"),
+  readability: f.maybe("readability", number),
+  map: f.maybe("map", (fields, name) => fields.text(name)),
+  slot_ms: f.maybe("slot_ms", (fields, name) => fields.count(name)),
+});
+
 const latency = (f: Fields): ToClient => ({
   type: "latency",
   of: f.count("of"),
@@ -414,6 +378,7 @@ const answer = (f: Fields): ToClient => ({
   text: f.text("text"),
   ended: f.one("ended", ENDS),
   certainty: f.maybe("certainty", number),
+  readability: f.maybe("readability", number),
   engine: f.text("engine"),
   evidence: f.list("evidence", (place) => ({ picture: place.count("picture"), region: place.corners("region"), share: place.number("share") })),
   pictures: f.list("pictures", (p) => ({ at_us: p.integer("at_us"), age_us: p.integer("age_us"), still_us: p.integer("still_us") })),
@@ -453,6 +418,7 @@ const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<str
   ["session", session],
   ["speech.started", speech("speech.started")],
   ["speech.stopped", speech("speech.stopped")],
+  ["speech.ended", (f) => ({ type: "speech.ended", at_us: f.integer("at_us") })],
   ["words.partial", words("words.partial")],
   ["words.final", words("words.final")],
   ["picture.stats", picture],
@@ -462,6 +428,7 @@ const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<str
   ["answer", answer],
   ["answer.none", unanswered],
   ["view", view],
+  ["allocation", allocation],
   ["latency", latency],
   ["lost", lost],
   ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us"), t1_us: f.integer("t1_us") })],
@@ -475,5 +442,6 @@ const TO_SERVER: ReadonlyMap<string, (fields: Fields) => ToServer> = new Map<str
   ["shown", (f) => ({ type: "shown", id: f.count("id"), received_us: f.integer("received_us"), shown_us: f.integer("shown_us") })],
   ["ask", (f) => ({ type: "ask", id: askNumber(f), text: f.text("text") })],
   ["ask.cancel", (f) => ({ type: "ask.cancel", id: askNumber(f) })],
+  ["allocate", (f) => ({ type: "allocate", mode: f.one("mode", ALLOCATE_MODES) })],
   ["flush", (f) => ({ type: "flush", why: f.one("why", WHYS) })],
 ]);

@@ -25,7 +25,7 @@ async function launch(flags) {
     ignoreDefaultArgs: ["--mute-audio"],
     args: [...COMMON, ...flags],
   });
-  browser.setDefaultTimeout(20_000);
+  browser.setDefaultTimeout(60_000);
   profiles.push([browser, profile]);
   return browser;
 }
@@ -271,4 +271,58 @@ test("a network that is gone says so", async () => {
   const page = await open(context, (route) => route.abort("connectionrefused"), "/?autostart=1");
   await inState(page, "failed");
   assert.match(await page.locator("#error").innerText(), /cannot be reached/);
+});
+
+/** What a picture is softened by, with its left upper quarter worth all and the rest nothing, and what the other side still gets. */
+async function softened(browser, prepare) {
+  const server = await answerer();
+  const whip = async (route, request) => {
+    if (request.method() === "DELETE") return route.fulfill({ status: 200 });
+    const body = await server.evaluate((offer) => window.answer(offer), request.postData());
+    return route.fulfill({ status: 201, headers: { "content-type": "application/sdp", location: "/whip/x/1" }, body });
+  };
+  const page = await open(browser, whip, "/");
+  await page.evaluate(prepare);
+  await page.locator("#start").click();
+  await inState(page, "live");
+  await server.waitForFunction(() => window.heard.length > 0);
+  const map = Array.from({ length: 18 }, (_, row) => (row < 9 ? "fk0k" : "0z05")).join("");
+  await server.evaluate((map) => {
+    let number = 0;
+    const wish = { type: "allocation", session: "s", mode: "cap+regions", cap_kbps: null, reason: "enough", kind: "text", readability: 1, slot_ms: null };
+    window.wishing = globalThis.setInterval(() => window.say({ ...wish, number: (number += 1), map }), 500);
+  }, map);
+  return { page, server };
+}
+
+/** Waits until so many more pictures have come to the other side. */
+async function more(server, pictures) {
+  await server.evaluate(() => {
+    window.decoded = async () => {
+      const all = [...(await window.connection.getStats()).values()];
+      return all.find((each) => each.type === "inbound-rtp" && each.kind === "video")?.framesDecoded ?? 0;
+    };
+  });
+  const before = await server.evaluate(() => window.decoded());
+  await server.waitForFunction(async (enough) => (await window.decoded()) >= enough, before + pictures, { polling: 100 });
+}
+
+test("what is worth nothing is softened, in a worker, on a canvas, or not at all; pictures go on", async () => {
+  const ways = [
+    [() => undefined, /by the (CPU|GPU)|took too long/],
+    [() => { delete window.MediaStreamTrackProcessor; }, /by the GPU|took too long/],
+    [() => { delete window.MediaStreamTrackProcessor; delete HTMLCanvasElement.prototype.captureStream; }, /not in this browser/],
+    // A worker that can't be had.
+    [() => { window.Worker = class { addEventListener(name, say) { if (name === "error") setTimeout(say); } postMessage() { /* It hears nothing. */ } terminate() { /* Nor ends. */ } }; }, /broke down/],
+  ];
+  for (const [prepare, expected] of ways) {
+    const { page, server } = await softened(context, prepare);
+    await page.locator("#stat-softened", { hasText: expected }).waitFor();
+    await more(server, 30);
+    await page.locator("#stop").click();
+    await inState(page, "closed");
+    assert.deepEqual(page.errors, []);
+    await page.close();
+    await server.close();
+  }
 });

@@ -74,7 +74,7 @@ function drive(): void {
   part("ask-note").textContent = "glance. A small model that needs nothing but this machine: short questions about what is plain to see.";
   for (const id of ["ask-field", "ask-button"]) part(id).removeAttribute("disabled");
   answersView.take({
-    type: "answer", ask: 1, question: "What does the sign say?", text: "It says “Platform 7”.", ended: "said", certainty: 0.91, engine: "glance",
+    type: "answer", ask: 1, question: "What does the sign say?", text: "It says “Platform 7”.", ended: "said", certainty: 0.91, readability: 0.97, engine: "glance",
     evidence: [{ picture: 0, region: [[0.1, 0.1], [0.5, 0.1], [0.5, 0.4], [0.1, 0.4]], share: 0.6 }], pictures: [{ at_us: 0, age_us: 4_300_000, still_us: 60_000 }],
     first_us: 310_000, took_us: 720_000,
   });

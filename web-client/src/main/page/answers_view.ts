@@ -6,6 +6,8 @@ import { make, part } from "./dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 /** Questions that stay on the page. */
 const KEPT = 30;
+/** Less readable than this is worth a word. */
+const CLEAR = 0.8;
 
 interface Entry {
   readonly item: HTMLElement;
@@ -153,9 +155,11 @@ function questionOf(event: AnswerEvent): string {
   return event.type === "question" ? event.text : event.question;
 }
 
-function facts({ certainty, pictures, evidence, took_us, ended }: AnswerMessage): string {
+function facts({ certainty, readability, pictures, evidence, took_us, ended }: AnswerMessage): string {
   const parts = [];
   if (certainty !== null) parts.push(`${Math.round(certainty * 100)} % sure`);
+  // A clear view goes without saying.
+  if (readability !== null && readability < CLEAR) parts.push(`hard to see (readability ${Math.round(readability * 100)} %)`);
   const newest = pictures.at(-1);
   if (newest !== undefined) {
     const still = newest.age_us - newest.still_us > 1_000_000 ? ", unchanged since" : "";

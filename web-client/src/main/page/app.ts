@@ -5,6 +5,7 @@ import { AnswersView } from "./answers_view.js";
 import { CaptionsView } from "./captions_view.js";
 import { DevicesView } from "./devices_view.js";
 import { part } from "./dom.js";
+import { showSpending } from "./allocation_view.js";
 import { FiguresView } from "./figures_view.js";
 import { LevelView } from "./level_view.js";
 import { ReadingView } from "./reading_view.js";
@@ -105,6 +106,7 @@ function listen(fresh: Session, token: string | undefined): void {
   fresh.on("stats", (stats) => {
     figuresView.sent(stats);
   });
+  showSpending(fresh);
   fresh.on("error", (event) => {
     complain("The server reports a problem.", event.message);
   });
