@@ -127,7 +127,11 @@ async function ask(page) {
     await page.waitForFunction(() => document.querySelectorAll('#answers li:not([data-state="open"])').length === 2, null, { polling: 100 });
   } else {
     await page.focus("#answers li");
-    await page.evaluate(() => (globalThis.watched.places = document.querySelectorAll(".places polygon").length));
+    await page.evaluate(() => {
+      const places = [...document.querySelectorAll(".places polygon")];
+      globalThis.watched.places = places.length;
+      globalThis.watched.place = places.length > 0 ? globalThis.middle(places[0]) : null;
+    });
   }
   await page.waitForFunction(() => /ms/.test(document.querySelector('[data-outlet="answer"] td').textContent), null, { polling: 100 });
 }
@@ -154,6 +158,12 @@ function watch() {
     };
     new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
   });
+  // Where something is drawn over the preview, as shares of it.
+  globalThis.middle = (drawn) => {
+    const [inner, outer] = [drawn.getBoundingClientRect(), drawn.closest(".preview").getBoundingClientRect()];
+    const [x, y] = [inner.left + inner.width / 2 - outer.left, inner.top + inner.height / 2 - outer.top];
+    return { x: x / outer.width, y: y / outer.height, width: inner.width / outer.width };
+  };
   globalThis.seen = () => {
     const text = (selector) => document.querySelector(selector)?.textContent?.trim() ?? null;
     const segments = [...document.querySelectorAll("#waterfall [data-segment]")].map((bar) => ({
@@ -176,9 +186,7 @@ function watch() {
         note: text("#reading-note"),
         spoken: [...document.querySelectorAll("#reading-spoken p")].map((line) => line.textContent),
         boxes: [...document.querySelectorAll(".boxes polygon")].map((box) => {
-          const [inner, outer] = [box.getBoundingClientRect(), box.closest(".preview").getBoundingClientRect()];
-          const [x, y] = [inner.left + inner.width / 2 - outer.left, inner.top + inner.height / 2 - outer.top];
-          return { text: box.dataset.text, x: x / outer.width, y: y / outer.height, width: inner.width / outer.width };
+          return { text: box.dataset.text, ...globalThis.middle(box) };
         }),
       },
       answerer: text("#ask-note"),
@@ -190,6 +198,7 @@ function watch() {
         answer: item.querySelector(".answer").textContent,
         facts: item.querySelector(".note").textContent,
         places: globalThis.watched.places ?? 0,
+        place: globalThis.watched.place ?? null,
       })),
       views: Object.fromEntries(
         ["received", "smooth"].map((view) => {

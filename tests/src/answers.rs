@@ -1,22 +1,34 @@
 //! Questions about the picture through the whole house: typed into the page of a real browser, and posted over HTTP, to engines of
-//! both kinds.
+//! every kind.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::rig::chat::Chat;
 use crate::rig::server::Server;
 use crate::rig::sound::Sound;
-use crate::rig::{artefacts, browser, root};
+use crate::rig::{artefacts, browser, coded, root};
+use crate::scenes::{Family, Fonts, SIZE, Scene, Split};
 
-/// Asks in the page, with `http` once more over HTTP, and answers with what a person would have seen.
+const SHOW: &str = "What does the camera <b>show</b>?";
+
+/// Asks about the moving scene in the page, with `http` once more over HTTP, and answers with what a person would have seen.
 fn visit(server: &Server, http: Value, screenshot: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    let (microphone, camera) = (folder.path().join("quiet.wav"), folder.path().join("camera.y4m"));
-    Sound::silence(16_000, 1_000).write(&microphone).unwrap();
+    let camera = folder.path().join("camera.y4m");
     hearsight::demo::fake::write_y4m(&camera, 2.0, (640, 360), 15).unwrap();
+    asked(server, &camera, SHOW, http, screenshot)
+}
+
+/// The same of what a camera's file shows.
+fn asked(server: &Server, camera: &Path, question: &str, http: Value, screenshot: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let microphone = folder.path().join("quiet.wav");
+    Sound::silence(16_000, 1_000).write(&microphone).unwrap();
     let seen = browser::visit(&json!({
         "url": format!("{}?autostart=1", server.page), "microphone": microphone, "camera": camera, "finals": 0,
-        "ask": "What does the camera <b>show</b>?", "ask_http": http, "timeout_ms": 60_000,
+        "ask": question, "ask_http": http, "timeout_ms": 60_000,
         "screenshot": artefacts().unwrap().join(screenshot),
     }))
     .unwrap();
@@ -108,7 +120,9 @@ fn check_stream(stream: &str) {
         (&whole["question"], &data[0]["by"]),
         (&json!("And now?"), &json!("http"))
     );
-    assert!(whole["pictures"][0]["age_us"].as_i64().unwrap() >= 0);
+    // None, where no newer one came since the first question: the conversation goes on about the picture that was shown.
+    let pictures = whole["pictures"].as_array().unwrap();
+    assert!(pictures.iter().all(|picture| picture["age_us"].as_i64().unwrap() >= 0));
 }
 
 #[test]
@@ -137,6 +151,48 @@ fn a_model_of_this_machine_answers_and_shows_where_it_looked() {
     assert!(
         answer["places"].as_u64().unwrap() > 0,
         "drawn over the picture while it is looked at: {answer}"
+    );
+}
+
+#[test]
+fn the_model_that_comes_along_says_what_a_sign_says_and_shows_where() {
+    // The first scene whose sign is large enough to be read through a camera at any rate.
+    let fonts = Fonts::load().unwrap();
+    let scenes = (70_000..).map(|seed| Scene::new(Family::Word, Split::Unseen, seed, &fonts));
+    let scene = scenes
+        .into_iter()
+        .find(|scene| scene.question.letters.is_some_and(|letters| letters > 40.0))
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let camera = folder.path().join("sign.y4m");
+    let mut film = format!("YUV4MPEG2 W{} H{} F15:1 Ip A1:1 C420jpeg\n", SIZE.0, SIZE.1).into_bytes();
+    for at in 0..15 {
+        film.extend(b"FRAME\n");
+        film.extend(coded::raw(&scene.render(1.0 + at as f32 / 15.0)));
+    }
+    std::fs::write(&camera, film).unwrap();
+    let server = Server::start(&["--ask-deadline-ms", "20000"]).unwrap();
+    let seen = asked(&server, &camera, "What does the sign say?", Value::Null, "glance.png");
+    assert!(
+        seen["answerer"].as_str().unwrap().starts_with("glance."),
+        "{}",
+        seen["answerer"]
+    );
+    let answer = &seen["answers"][0];
+    assert_eq!(answer["state"], "said", "{answer}");
+    assert!(
+        scene.question.is_answered_by(answer["answer"].as_str().unwrap()),
+        "{answer}, not {}",
+        scene.question.answer
+    );
+    // The view is mirrored, and shows 16 : 9 of a picture of 4 : 3.
+    let [left, top, right, bottom] = scene.region(1.5).map(f64::from);
+    let [top, bottom] = [top, bottom].map(|share| (share * 480.0 - 60.0) / 360.0);
+    let place = &answer["place"];
+    let (x, y) = (place["x"].as_f64().unwrap(), place["y"].as_f64().unwrap());
+    assert!(
+        (1.0 - right..1.0 - left).contains(&x) && (top..bottom).contains(&y),
+        "{place}"
     );
 }
 

@@ -109,7 +109,7 @@ fn a_sign_before_the_camera_is_read_on_the_page_with_a_box_around_it() {
     let server = Server::start(&[]).unwrap();
     let seen = browser::visit(&json!({
         "url": format!("{}?autostart=1", server.page), "microphone": microphone, "camera": camera,
-        "finals": 0, "readings": 2, "timeout_ms": 60_000, "screenshot": artefacts().unwrap().join("sign.png"),
+        "finals": 0, "readings": 2, "timeout_ms": 120_000, "screenshot": artefacts().unwrap().join("sign.png"),
     }))
     .unwrap();
     sound_visit(&seen);

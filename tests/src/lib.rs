@@ -17,6 +17,8 @@ mod clients;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod laboratory;
+#[cfg(test)]
 mod microphone;
 #[cfg(test)]
 mod operations;
@@ -26,6 +28,8 @@ mod publish;
 mod replay;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod seeing;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]

@@ -258,3 +258,31 @@ fn a_check_finds_nothing_wrong_here_and_says_so_to_machines() {
         (Some(1), &Value::from("settings"))
     );
 }
+
+#[test]
+fn nobody_has_to_read_what_a_command_prints() {
+    for command in [
+        &["config"][..],
+        &["models", "list"],
+        &["simulate", "scenarios/office.toml"],
+        &["listen", "--devices"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = std::process::Command::new(crate::rig::server::program().unwrap())
+            .args(command)
+            .current_dir(crate::rig::root())
+            .stdin(std::process::Stdio::null())
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !said.contains("panicked") && !said.contains("pipe"),
+            "{command:?}: {said}"
+        );
+        // A machine without a sound card has none to list.
+        assert!(output.status.success() || command[0] == "listen", "{command:?}: {said}");
+    }
+}

@@ -36,7 +36,7 @@ impl Ears {
 impl Audience for Ears {
     fn voice(&self, now: Moment, signal: Signal<Voice>) {
         if let Signal::Item(item) = signal
-            && !matches!(item.item, Voice::Sound(_) | Voice::Ended)
+            && !matches!(item.item, Voice::Sound(_) | Voice::Rested | Voice::Ended)
         {
             self.note(budget::TURN.outlet, now, &item);
         }

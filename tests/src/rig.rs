@@ -3,10 +3,12 @@
 pub mod browser;
 pub mod callers;
 pub mod chat;
+pub mod coded;
 pub mod material;
 pub mod process;
 pub mod pulse;
 pub mod server;
+pub mod shaped;
 pub mod soak;
 pub mod sound;
 pub mod talk;

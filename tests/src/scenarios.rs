@@ -2,6 +2,7 @@
 
 mod answers;
 mod asking;
+mod hours;
 mod house;
 mod microphone;
 mod promises;

@@ -6,18 +6,23 @@
 //! Start at [`Scene::new`].
 
 mod composer;
+mod foliage;
 mod fonts;
 mod ground;
 mod paint;
+mod phrasings;
 mod questions;
+mod telling;
 mod things;
 
 use hearsight_core::media::{Picture, Plane, Planes};
 use tiny_skia::{Pixmap, Transform};
 
+pub use foliage::{Foliage, TILE};
 pub use fonts::{FontError, Fonts};
 use ground::Ground;
 pub use questions::{Family, Question};
+pub use telling::Told;
 use things::Thing;
 
 /// Width and height of every scene, in pixels.
@@ -53,6 +58,8 @@ struct Camera {
     phase: f32,
     light: f32,
     noise: u64,
+    /// How strong the noise of the sensor is: how far it goes up or down, in codes.
+    grain: f32,
 }
 
 impl Camera {
@@ -63,6 +70,7 @@ impl Camera {
             phase: random.f32() * std::f32::consts::TAU,
             light: random.f32() * 0.05,
             noise: random.u64(..),
+            grain: 0.9,
         }
     }
 
@@ -96,9 +104,29 @@ impl Scene {
         }
     }
 
+    /// The same, seen by a small camera in somebody's hand, indoors: it sways further and faster, and its sensor is noisy.
+    pub fn in_hand(mut self) -> Scene {
+        let camera = &mut self.camera;
+        camera.sway = (4.0 * camera.sway.0, 4.0 * camera.sway.1);
+        camera.pace = (1.5 * camera.pace.0, 1.5 * camera.pace.1);
+        camera.grain = 3.0;
+        self
+    }
+
     /// What the camera sees at a time, in seconds from the beginning.
     pub fn render(&self, seconds: f32) -> Picture<Planes> {
-        planes_from_pixels(&self.pixels(seconds), self.camera.gain(seconds), self.noise(seconds))
+        let mut map = Pixmap::new(SIZE.0, SIZE.1).expect("the size is not zero");
+        self.ground.paint(&mut map, self.camera.shift(seconds));
+        self.finish(map, seconds)
+    }
+
+    /// The same before another ground: a picture of [`SIZE`] in 8-bit RGB, row by row.
+    pub fn render_before(&self, ground: &[u8], seconds: f32) -> Picture<Planes> {
+        let mut map = Pixmap::new(SIZE.0, SIZE.1).expect("the size is not zero");
+        for (pixel, from) in map.data_mut().chunks_exact_mut(4).zip(ground.chunks_exact(3)) {
+            pixel.copy_from_slice(&[from[0], from[1], from[2], 255]);
+        }
+        self.finish(map, seconds)
     }
 
     /// Where the answer is seen at a time: left, top, right and bottom, as shares of the picture.
@@ -115,15 +143,14 @@ impl Scene {
         ]
     }
 
-    fn pixels(&self, seconds: f32) -> Pixmap {
-        let mut map = Pixmap::new(SIZE.0, SIZE.1).expect("the size is not zero");
+    /// What stands before the ground, then what the camera makes of it.
+    fn finish(&self, mut map: Pixmap, seconds: f32) -> Picture<Planes> {
         let (x, y) = self.camera.shift(seconds);
-        self.ground.paint(&mut map, (x, y));
         let held = Transform::from_translate(x, y);
         self.things
             .iter()
             .for_each(|thing| thing.paint(&mut map, held, seconds));
-        map
+        planes_from_pixels(&map, self.camera.gain(seconds), self.camera.grain, self.noise(seconds))
     }
 
     fn noise(&self, seconds: f32) -> fastrand::Rng {
@@ -131,8 +158,8 @@ impl Scene {
     }
 }
 
-/// BT.601, limited range, with the noise of a sensor: a code up or down.
-fn planes_from_pixels(map: &Pixmap, gain: f32, mut noise: fastrand::Rng) -> Picture<Planes> {
+/// BT.601, limited range, with the noise of a sensor: at most `grain` codes up or down.
+fn planes_from_pixels(map: &Pixmap, gain: f32, grain: f32, mut noise: fastrand::Rng) -> Picture<Planes> {
     let (width, height) = (map.width() as usize, map.height() as usize);
     let colour = |x: usize, y: usize| {
         let pixel = map.pixels()[y * width + x];
@@ -146,9 +173,9 @@ fn planes_from_pixels(map: &Pixmap, gain: f32, mut noise: fastrand::Rng) -> Pict
                 dice = noise.u64(..);
             }
             let [red, green, blue] = colour(x, y);
-            let grain = (dice & 3) as f32 - 1.5;
+            let off = ((dice & 3) as f32 - 1.5) / 1.5;
             dice >>= 2;
-            luma.push((16.5 + 0.2568 * red + 0.5041 * green + 0.0979 * blue + 0.6 * grain).clamp(1.0, 254.0) as u8);
+            luma.push((16.5 + 0.2568 * red + 0.5041 * green + 0.0979 * blue + grain * off).clamp(1.0, 254.0) as u8);
         }
     }
     let (mut us, mut vs) = (Vec::new(), Vec::new());

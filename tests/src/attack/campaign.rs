@@ -82,6 +82,9 @@ pub fn run(talk: Talk, rounds: &[Vec<Attack>], seed: u64) -> anyhow::Result<Verd
         &connect,
         "--limits-connections-per-address",
         &connections,
+        // All places are to be taken, by attackers too, whatever this machine has time for.
+        "--engine-admission",
+        "always",
     ])?;
     runtime.block_on(campaign(&server, talk, rounds, seed))
 }

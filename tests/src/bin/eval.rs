@@ -1,11 +1,18 @@
-//! `make eval`: the recogniser over labelled recordings, where they are present. Errors and delays by set, as a table for people
-//! and, in the last line, as one JSON object. `--quick` takes about twenty recordings, `--most N` about N; `--set NAME` one set;
-//! `--wall` measures work by the clock instead of by processor time, for machines that do nothing else; `--carry` lets a speaker's recordings follow each other in one session, with what was learnt of the voice.
+//! `make eval`: the recognisers that have their files, over labelled recordings where they are present, and PocketSphinx as it comes
+//! beside them. Errors and delays by set, as a table for people and, in the last line, as one JSON object.
+//!
+//! `--quick` takes about twenty recordings, `--most N` about N; `--set NAME` one set; `--moonshine FOLDER` and `--whisper FILE` name
+//! models, else those are taken that were pulled under the names in the settings; `--wall` measures work by the clock instead of by
+//! processor time, for machines that do nothing else; `--carry` lets a speaker's recordings follow each other in one session, with what
+//! was learnt of the voice. `--noisy DB` lays recorded noise under all speech, so many decibels fainter than it, and `--denoise` takes
+//! noise out before anybody listens, as the setting `hearing.denoise` does; its 10 ms are not in the delays.
 
 #[path = "../eval/chain.rs"]
 mod chain;
 #[path = "../eval/material.rs"]
 mod material;
+#[path = "../eval/noise.rs"]
+mod noise;
 #[path = "../eval/score.rs"]
 mod score;
 #[path = "../eval/sound.rs"]
@@ -13,70 +20,81 @@ mod sound;
 #[path = "../eval/tally.rs"]
 mod tally;
 
+#[path = "bench-hearing/engines.rs"]
+#[allow(dead_code, reason = "what the other bench measures with it")]
+mod engines;
+
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
-use hearsight_core::time::Span;
+use anyhow::{Context, Result, anyhow};
 use hearsight_models::asr::Hearing;
-use hearsight_models::asr::pocketsphinx::{self, Pool};
-use hearsight_models::files::Files;
-use hearsight_models::runtime::Runtime;
-use hearsight_models::vad::Silero;
+use hearsight_models::asr::pocketsphinx::{self, own};
 use hearsight_tests::rig::{commit, machine};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use chain::Stopwatch;
+use engines::{Engine, Engines, WORKER};
 use material::{Material, Recording};
 use tally::Tally;
 
-/// What this program calls itself with to be a recogniser's worker.
-const WORKER: &str = "recognise-worker";
+/// What this program calls itself with to be PocketSphinx as it comes.
+const OWN: &str = "pocketsphinx-alone";
 
 /// What was asked for.
-struct Wanted {
+#[derive(Default)]
+pub(crate) struct Wanted {
     quick: Option<usize>,
     set: Option<String>,
     carry: bool,
     wall: bool,
+    denoise: bool,
+    noisy: Option<f32>,
+    pub(crate) moonshine: Option<PathBuf>,
+    pub(crate) whisper: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, model] = arguments.as_slice()
-        && first == WORKER
-    {
-        return pocketsphinx::worker::main(&PathBuf::from(model));
-    }
-    let mut wanted = Wanted {
-        quick: None,
-        set: None,
-        carry: false,
-        wall: false,
-    };
-    let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--quick" => wanted.quick = Some(20),
-            "--most" => wanted.quick = arguments.next().and_then(|most| most.parse().ok()),
-            "--carry" => wanted.carry = true,
-            "--wall" => wanted.wall = true,
-            "--set" => wanted.set = arguments.next(),
-            other => {
-                eprintln!(
-                    "eval: unknown argument {other}; there are --quick, --most N, --carry, --wall and --set NAME"
-                );
-                return ExitCode::FAILURE;
-            }
+    if let [first, model] = arguments.as_slice() {
+        match first.as_str() {
+            WORKER => return pocketsphinx::worker::main(&PathBuf::from(model)),
+            OWN => return own::main(&PathBuf::from(model)),
+            _ => {}
         }
     }
-    match evaluate(&wanted) {
+    match wanted(arguments).and_then(|wanted| evaluate(&wanted)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("eval: {why:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn wanted(arguments: Vec<String>) -> Result<Wanted> {
+    let mut wanted = Wanted::default();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
+        match argument.as_str() {
+            "--quick" => wanted.quick = Some(20),
+            "--most" => wanted.quick = Some(value()?.parse().context("--most wants a number")?),
+            "--carry" => wanted.carry = true,
+            "--wall" => wanted.wall = true,
+            "--denoise" => wanted.denoise = true,
+            "--noisy" => wanted.noisy = Some(value()?.parse().context("--noisy wants decibels")?),
+            "--set" => wanted.set = Some(value()?),
+            "--moonshine" => wanted.moonshine = Some(value()?.into()),
+            "--whisper" => wanted.whisper = Some(value()?.into()),
+            other => {
+                return Err(anyhow!(
+                    "unknown argument {other}; there are --quick, --most N, --carry, --wall, --denoise, --noisy DB, --set NAME, --moonshine FOLDER and --whisper FILE"
+                ));
+            }
+        }
+    }
+    Ok(wanted)
 }
 
 fn evaluate(wanted: &Wanted) -> Result<()> {
@@ -88,73 +106,142 @@ fn evaluate(wanted: &Wanted) -> Result<()> {
         );
         return Ok(());
     };
-    let deps = std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| PathBuf::from(".deps"), PathBuf::from);
-    let files = Files::under(&deps);
-    let runtime = Runtime::open(&files.onnxruntime)?;
-    let (program, model) = (std::env::current_exe()?, files.pocketsphinx.clone());
-    let command = move || {
-        let mut command = Command::new(&program);
-        command.arg(WORKER).arg(&model);
-        command
-    };
-    let pool = Pool::new(
-        command,
-        pocketsphinx::Config {
-            most: 1,
-            // Words are timed by the work they take: each portion's are waited for.
-            patience: Span::from_secs(3),
-            ..pocketsphinx::Config::default()
-        },
-    );
-    let silero = || Silero::open(&runtime, &files.silero);
-    let mut sets = serde_json::Map::new();
-    println!("{}", Tally::heading());
-    for (name, recordings) in material.sets(wanted.quick) {
-        if wanted.set.as_ref().is_some_and(|set| *set != name) {
-            continue;
-        }
-        let tally = measure(&recordings, wanted, &pool, &silero).with_context(|| name.clone())?;
-        println!("{}", tally.row(&name));
-        sets.insert(name, tally.json());
+    let engines = Engines::open(wanted)?;
+    let given = Given::new(wanted, &material)?;
+    let mut sets = material.sets(wanted.quick);
+    sets.retain(|(name, _)| wanted.set.as_ref().is_none_or(|set| set == name));
+    let mut results = Map::new();
+    for engine in engines.list() {
+        let table = table(&engine.name(), &sets, |recordings| {
+            heard(recordings, wanted, &given, engine, &engines)
+        })?;
+        results.insert(engine.key().to_owned(), Value::Object(table));
     }
-    let memory: Vec<f64> = pool
-        .memory()
-        .iter()
-        .map(|memory| memory.resident as f64 / 1e6)
-        .collect();
+    let table = table("PocketSphinx, its own endpointer and decoder", &sets, |recordings| {
+        alone(recordings, wanted, &given, &engines)
+    })?;
+    results.insert("pocketsphinx_own".to_owned(), Value::Object(table));
+    println!("wer counts cold starts: {}", !wanted.carry);
     println!(
-        "a worker holds {memory:.0?} MB; wer counts cold starts: {}",
-        !wanted.carry
+        "partial, stable: from the word's end, median; final: from the end of the phrase, as the detector tells it"
     );
-    println!("partial, stable: from the word's end, median; final: from the endpoint; speech: from the end of speech");
-    println!(
-        "{}",
-        json!({ "pocketsphinx": Value::Object(sets), "machine": machine(), "commit": commit(), "quick": wanted.quick.is_some(), "cold": !wanted.carry, "work_by": if wanted.wall { "wall" } else { "processor" } })
+    println!("speech: from the end of speech to its final words; over: to the end of the segment");
+    println!("early/min: final words told while speech went on later; ends/min: segments that ended while it did");
+    results.insert("machine".to_owned(), machine());
+    results.insert("commit".to_owned(), json!(commit()));
+    results.insert("quick".to_owned(), wanted.quick.is_some().into());
+    results.insert("noisy_db".to_owned(), wanted.noisy.into());
+    results.insert("denoised".to_owned(), wanted.denoise.into());
+    results.insert("cold".to_owned(), (!wanted.carry).into());
+    results.insert(
+        "work_by".to_owned(),
+        if wanted.wall { "wall" } else { "processor" }.into(),
     );
+    results.insert("notes".to_owned(), json!(engines.notes()));
+    println!("{}", Value::Object(results));
     Ok(())
 }
 
-fn measure<F>(recordings: &[Recording], wanted: &Wanted, pool: &Pool, silero: &F) -> Result<Tally>
-where
-    F: Fn() -> Result<Silero, hearsight_models::files::BadFile>,
-{
-    let mut tally = Tally::default();
-    let mut hearing = Hearing::new(pool.take()?);
-    let mut speaker = None;
-    for recording in recordings {
-        if !wanted.carry || speaker != Some(&recording.speaker) {
-            // The worker goes back to the pool before it is taken again for the next session.
-            drop(hearing);
-            hearing = Hearing::new(pool.take()?);
-            speaker = Some(&recording.speaker);
+/// What of the recordings is given to recognisers.
+struct Given {
+    denoise: bool,
+    /// Decibels by which noise is fainter than speech, and the noise.
+    noise: Option<(f32, Vec<f32>)>,
+}
+
+impl Given {
+    fn new(wanted: &Wanted, material: &Material) -> Result<Given> {
+        let noise = |decibels| Ok::<_, anyhow::Error>((decibels, noise::loads(&material.noise())?));
+        Ok(Given {
+            denoise: wanted.denoise,
+            noise: wanted.noisy.map(noise).transpose()?,
+        })
+    }
+
+    /// A recording with hush around it, noisy or denoised where that was asked for.
+    fn sound(&self, recording: &Recording, samples: &[f32]) -> Result<Vec<f32>> {
+        let mut given = sound::hushed(samples);
+        if let Some((decibels, noise)) = &self.noise
+            && !recording.reference.is_empty()
+        {
+            noise::lay_under(&mut given, samples, noise, *decibels);
         }
-        let watch = match wanted.wall {
-            true => Stopwatch::Wall,
-            false => Stopwatch::Processor(hearing.recogniser().worker_pid()),
+        if self.denoise {
+            given = noise::denoised(&given)?;
+        }
+        Ok(given)
+    }
+}
+
+type Sets = [(String, Vec<Recording>)];
+
+/// One engine's figures by set.
+fn table(name: &str, sets: &Sets, measure: impl Fn(&[Recording]) -> Result<Tally>) -> Result<Map<String, Value>> {
+    println!("{name}");
+    println!("{}", Tally::heading());
+    let mut table = Map::new();
+    for (name, recordings) in sets {
+        let tally = measure(recordings).with_context(|| name.clone())?;
+        println!("{}", tally.row(name));
+        table.insert(name.clone(), tally.json());
+    }
+    Ok(table)
+}
+
+/// The product's chain.
+fn heard(
+    recordings: &[Recording],
+    wanted: &Wanted,
+    given: &Given,
+    engine: &Engine,
+    engines: &Engines,
+) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut session: Option<(&String, Hearing<_>, Option<u32>)> = None;
+    for recording in recordings {
+        let known = session
+            .take()
+            .filter(|(speaker, ..)| wanted.carry && *speaker == &recording.speaker);
+        // A worker goes back to the pool, above, before it is taken again for the next session.
+        let (speaker, mut hearing, worker) = match known {
+            Some(known) => known,
+            None => {
+                let (recogniser, worker) = engine.recogniser()?;
+                (&recording.speaker, Hearing::new(recogniser), worker)
+            }
         };
         let samples = sound::load(&recording.path)?;
-        let run = chain::run(silero()?, &mut hearing, &sound::hushed(&samples), &watch)?;
+        let watch = stopwatch(wanted, worker);
+        let run = chain::run(
+            engines.silero()?,
+            &mut hearing,
+            &given.sound(recording, &samples)?,
+            &watch,
+        )?;
+        tally.add(recording, &samples, run);
+        session = Some((speaker, hearing, worker));
+    }
+    Ok(tally)
+}
+
+/// PocketSphinx without ours.
+fn alone(recordings: &[Recording], wanted: &Wanted, given: &Given, engines: &Engines) -> Result<Tally> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(OWN).arg(&engines.files.pocketsphinx);
+    let mut alone = own::Own::start(command).map_err(|why| anyhow!(why))?;
+    let watch = stopwatch(wanted, Some(alone.pid()));
+    let mut tally = Tally::default();
+    for recording in recordings {
+        let samples = sound::load(&recording.path)?;
+        let run = chain::alone(&mut alone, &given.sound(recording, &samples)?, &watch)?;
         tally.add(recording, &samples, run);
     }
     Ok(tally)
+}
+
+fn stopwatch(wanted: &Wanted, worker: Option<u32>) -> Stopwatch {
+    match wanted.wall {
+        true => Stopwatch::Wall,
+        false => Stopwatch::Processor(worker),
+    }
 }

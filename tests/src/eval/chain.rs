@@ -4,10 +4,12 @@
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use hearsight_core::media::{Pcm, Voice, Words};
+use hearsight_core::media::{Pcm, Voice, Word, Words};
 use hearsight_core::stage::{Engine, Outbox, Signal, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::asr::pocketsphinx::own::{self, Own};
+use hearsight_models::asr::{Heard, Hypothesis};
 use hearsight_models::vad::{Config, Listener, Silero};
 
 use super::sound::RATE;
@@ -20,7 +22,9 @@ const PACKET: usize = RATE / 50;
 pub(crate) struct Run {
     /// Units of words, each with the moment at which it was there.
     pub(crate) words: Vec<(Moment, Stamped<Words>)>,
-    /// Ends of segments: when they were told, and the end of speech that they tell.
+    /// Ends of phrases: when they were told, and the end of speech that they tell.
+    pub(crate) rests: Vec<(Moment, MediaTime)>,
+    /// Ends of segments, likewise.
     pub(crate) ends: Vec<(Moment, MediaTime)>,
     /// Work, of the detector and of the recogniser.
     pub(crate) work: (Span, Span),
@@ -120,10 +124,12 @@ fn hear<E: Engine<In = Voice, Out = Words>>(
             Some((arrival, signal)) => (arrival.max(free), signal),
             None => (free, Signal::Timer),
         };
-        if let Signal::Item(unit) = &signal
-            && unit.item == Voice::Ended
-        {
-            run.ends.push((begin, unit.at));
+        if let Signal::Item(unit) = &signal {
+            match unit.item {
+                Voice::Rested => run.rests.push((begin, unit.at)),
+                Voice::Ended => run.ends.push((begin, unit.at)),
+                _ => {}
+            }
         }
         let (done, took) = watch.time(|| hearing.run(begin, signal, &mut out));
         free = begin + took;
@@ -140,5 +146,49 @@ fn hear<E: Engine<In = Voice, Out = Words>>(
                 _ => {}
             }
         }
+    }
+}
+
+/// PocketSphinx as it comes over `samples`, on the same clocks. It has no provisional words.
+pub(crate) fn alone(own: &mut Own, samples: &[f32], watch: &Stopwatch) -> Result<Run> {
+    let mut run = Run::default();
+    let mut free = Moment::ZERO;
+    own.begin().map_err(|why| anyhow!(why))?;
+    let frames = samples.chunks_exact(own::FRAME).map(Some).chain([None]);
+    for (place, frame) in frames.enumerate() {
+        let heard = (place + usize::from(frame.is_some())) * own::FRAME;
+        let arrival = Moment::ZERO + Span::from_samples(heard as i64, RATE as u32);
+        let begin = arrival.max(free);
+        let (done, took) = watch.time(|| match frame {
+            Some(frame) => own.hear(frame),
+            None => own.finish(),
+        });
+        free = begin + took;
+        run.work.1 += took;
+        run.slices.push(took);
+        let Some(hypothesis) = done.map_err(|why| anyhow!(why))? else {
+            continue;
+        };
+        let spoken = MediaTime::ZERO + (arrival - Moment::ZERO) - own::WINDOW;
+        run.rests.push((begin, spoken));
+        run.ends.push((begin, spoken));
+        let words = settled(run.words.len() as u32, hypothesis);
+        run.words.push((free, Stamped::new(spoken, begin, words)));
+    }
+    Ok(run)
+}
+
+fn settled(segment: u32, hypothesis: Hypothesis) -> Words {
+    let word = |heard: &Heard| Word {
+        text: heard.text.clone(),
+        start: MediaTime::ZERO + heard.start,
+        end: MediaTime::ZERO + heard.end,
+        stability: 1.0,
+        certainty: heard.certainty,
+    };
+    Words {
+        segment,
+        words: hypothesis.words.iter().map(word).collect(),
+        settled: true,
     }
 }

@@ -94,7 +94,7 @@ impl Material {
     }
 
     /// Recordings of noise; those of that folder that hold speech are left out.
-    fn noise(&self) -> Vec<Recording> {
+    pub(crate) fn noise(&self) -> Vec<Recording> {
         let silent = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             !name.starts_with("dfn_clean") && !name.starts_with("dfn_noisy") && name.ends_with(".flac")

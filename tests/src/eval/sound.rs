@@ -18,7 +18,7 @@ pub(crate) const RATE: usize = 16_000;
 /// Hush before an utterance, in samples: the detector must not be handed an onset as its first sample.
 pub(crate) const BEFORE: usize = RATE / 2;
 /// Hush after it, in samples: long enough to end the segment.
-const AFTER: usize = RATE;
+const AFTER: usize = 2 * RATE;
 
 /// The file's sound at 16 kHz, channels averaged.
 pub(crate) fn load(path: &Path) -> Result<Vec<f32>> {
@@ -94,23 +94,4 @@ pub(crate) fn hushed(samples: &[f32]) -> Vec<f32> {
     all.extend_from_slice(samples);
     all.extend(hush(AFTER));
     all
-}
-
-/// Where speech ends, in samples: the end of the last 20 ms frame that is within 30 dB of the loudest and at least
-/// 6 dB above the quietest tenth of frames. Stands for a label where there is none.
-pub(crate) fn end_of_speech(samples: &[f32]) -> usize {
-    const FRAME: usize = RATE / 50;
-    let level = |frame: &[f32]| {
-        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
-        10.0 * (power + 1e-10).log10()
-    };
-    let levels: Vec<f32> = samples.chunks_exact(FRAME).map(level).collect();
-    let mut sorted = levels.clone();
-    sorted.sort_by(f32::total_cmp);
-    let Some(loudest) = sorted.last() else { return 0 };
-    let least = (loudest - 30.0).max(sorted[sorted.len() / 10] + 6.0).min(loudest - 3.0);
-    levels
-        .iter()
-        .rposition(|level| *level >= least)
-        .map_or(samples.len(), |last| (last + 1) * FRAME)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::chain::Run;
 use super::material::Recording;
 use super::score::{errors, quantile, revisions, words};
-use super::sound::{BEFORE, RATE, end_of_speech};
+use super::sound::{BEFORE, RATE};
 
 /// What was counted so far.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Tally {
     heard: usize,
     revised: usize,
     false_ends: usize,
+    early: usize,
     lost: u32,
     sound: Span,
     work: Span,
@@ -28,6 +29,7 @@ pub(crate) struct Tally {
     stable: Vec<f64>,
     settled: Vec<f64>,
     from_speech: Vec<f64>,
+    over: Vec<f64>,
     slices: Vec<f64>,
     /// Provisional words by their stability in percent: how many, and how many of them the final words kept.
     kept: BTreeMap<u32, (usize, usize)>,
@@ -67,12 +69,12 @@ impl Tally {
         segments.values().for_each(|segment| self.segment(segment));
     }
 
-    /// Ends of segments: those inside the speech are false; the final words of each come so long after it.
+    /// Ends: those of segments inside the speech are false, those of phrases early; the final words of each come so long after it.
     fn settle(&mut self, run: &Run, end: MediaTime) {
-        for (told, at) in &run.ends {
-            if *at + NEAR < end {
-                self.false_ends += 1;
-            }
+        let inside = |ends: &[(Moment, MediaTime)]| ends.iter().filter(|(_, at)| *at + NEAR < end).count();
+        self.false_ends += inside(&run.ends);
+        self.early += inside(&run.rests);
+        for (told, _) in &run.rests {
             let settled = run
                 .words
                 .iter()
@@ -82,6 +84,8 @@ impl Tally {
         }
         let last = run.words.iter().rfind(|(_, unit)| unit.item.settled);
         let spoken = Moment::ZERO + (end - MediaTime::ZERO);
+        let over = run.ends.last().filter(|(_, at)| *at + NEAR >= end);
+        self.over.extend(over.map(|(told, _)| (*told - spoken).millis_f64()));
         self.from_speech
             .extend(last.map(|(moment, _)| (*moment - spoken).millis_f64()));
     }
@@ -132,6 +136,8 @@ impl Tally {
             final_p50: of(&self.settled, 0.5),
             final_p95: of(&self.settled, 0.95),
             from_speech: of(&self.from_speech, 0.95),
+            over: of(&self.over, 0.95),
+            early: share(self.early, minutes),
             false_ends: share(self.false_ends, minutes),
             revisions: share(self.revised, self.heard as f64),
             rtf: share(1, self.sound.secs_f64()).map(|part| part * self.work.secs_f64()),
@@ -143,7 +149,7 @@ impl Tally {
     /// The names of the columns.
     pub(crate) fn heading() -> String {
         format!(
-            "{:<18} {:>5} {:>6} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>9} {:>8} {:>6} {:>9} {:>9}",
+            "{:<18} {:>5} {:>6} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6} {:>9} {:>9}",
             "set",
             "n",
             "min",
@@ -153,6 +159,8 @@ impl Tally {
             "final p50",
             "final p95",
             "speech p95",
+            "over p95",
+            "early/min",
             "ends/min",
             "rev/word",
             "RTF",
@@ -166,7 +174,7 @@ impl Tally {
         let show =
             |value: Option<f64>, digits: usize| value.map_or("–".to_owned(), |value| format!("{value:.digits$}"));
         format!(
-            "{:<18} {:>5} {:>6.1} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>9} {:>8} {:>6} {:>11} {:>11}",
+            "{:<18} {:>5} {:>6.1} {:>6} {:>8} {:>8} {:>9} {:>9} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6} {:>11} {:>11}",
             name,
             self.recordings,
             self.sound.secs_f64() / 60.0,
@@ -176,6 +184,8 @@ impl Tally {
             show(figures.final_p50, 0),
             show(figures.final_p95, 0),
             show(figures.from_speech.filter(|_| self.said > 0), 0),
+            show(figures.over.filter(|_| self.said > 0), 0),
+            show(figures.early.filter(|_| self.said > 0), 2),
             show(figures.false_ends.filter(|_| self.said > 0), 2),
             show(figures.revisions, 2),
             show(figures.rtf, 3),
@@ -196,6 +206,8 @@ impl Tally {
             "final_ms_p50": figures.final_p50,
             "final_ms_p95": figures.final_p95,
             "final_from_speech_ms_p95": figures.from_speech,
+            "segment_over_from_speech_ms_p95": figures.over,
+            "early_finals_per_minute": figures.early,
             "false_ends_per_minute": figures.false_ends,
             "revisions_per_word": figures.revisions,
             "rtf": figures.rtf,
@@ -224,9 +236,30 @@ struct Figures {
     final_p50: Option<f64>,
     final_p95: Option<f64>,
     from_speech: Option<f64>,
+    over: Option<f64>,
+    early: Option<f64>,
     false_ends: Option<f64>,
     revisions: Option<f64>,
     rtf: Option<f64>,
     slice: Option<f64>,
     false_words: Option<f64>,
+}
+
+/// Where speech ends, in samples: the end of the last 20 ms frame that is within 30 dB of the loudest and at least
+/// 6 dB above the quietest tenth of frames. Stands for a label where there is none.
+fn end_of_speech(samples: &[f32]) -> usize {
+    const FRAME: usize = RATE / 50;
+    let level = |frame: &[f32]| {
+        let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
+        10.0 * (power + 1e-10).log10()
+    };
+    let levels: Vec<f32> = samples.chunks_exact(FRAME).map(level).collect();
+    let mut sorted = levels.clone();
+    sorted.sort_by(f32::total_cmp);
+    let Some(loudest) = sorted.last() else { return 0 };
+    let least = (loudest - 30.0).max(sorted[sorted.len() / 10] + 6.0).min(loudest - 3.0);
+    levels
+        .iter()
+        .rposition(|level| *level >= least)
+        .map_or(samples.len(), |last| (last + 1) * FRAME)
 }

@@ -1,6 +1,7 @@
 //! What the kernel tells of a process: its memory, threads, descriptors, children and the processor time it took (proc(5)).
 
 use std::fs;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -35,6 +36,15 @@ pub fn held(pid: u32) -> Result<Held> {
         descriptors: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
         children: children(pid)?.len(),
     })
+}
+
+/// Asks a child to end, as a service manager does, and waits for it; one that can't be asked is killed.
+pub fn end(child: &mut Child) {
+    let asked = Command::new("kill").arg(child.id().to_string()).status();
+    if !asked.is_ok_and(|status| status.success()) {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
 }
 
 /// The children of process `pid`, whichever of its threads started them.

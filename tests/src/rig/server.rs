@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
-use super::root;
+use super::{process, root};
 
 /// Loading models on a busy machine takes seconds; a minute means that something is wrong.
 const START: Duration = Duration::from_secs(60);
@@ -21,6 +21,8 @@ pub struct Server {
     child: Child,
     /// The address of its page.
     pub page: String,
+    /// Host and port of its listener for operators, where it has one.
+    pub operations: Option<String>,
     lines: Receiver<String>,
     panics: Arc<AtomicUsize>,
 }
@@ -31,7 +33,8 @@ impl Server {
         Server::run("serve", arguments)
     }
 
-    /// As [`Server::start`], for many callers who share this machine's address: what one address may take is not limited.
+    /// As [`Server::start`], for many callers who share this machine's address: what one address may take is not limited,
+    /// and nobody is sent away because of what the machine has to do.
     pub fn for_a_crowd(arguments: &[&str]) -> anyhow::Result<Server> {
         let mut all = vec![
             "--limits-sessions-per-address",
@@ -40,6 +43,8 @@ impl Server {
             "0",
             "--limits-connections-per-address",
             "0",
+            "--engine-admission",
+            "always",
         ];
         all.extend(arguments);
         Server::start(&all)
@@ -82,6 +87,7 @@ impl Server {
         let mut server = Server {
             child,
             page: String::new(),
+            operations: None,
             lines,
             panics,
         };
@@ -99,6 +105,9 @@ impl Server {
         loop {
             match self.lines.recv_timeout(limit) {
                 Ok(line) if line.contains(text) => return Ok(line),
+                Ok(line) if line.starts_with("Operators") => {
+                    self.operations = line.split('/').nth(2).map(str::to_owned);
+                }
                 Ok(line) => println!("server: {line}"),
                 Err(RecvTimeoutError::Timeout) => bail!("the server did not say {text:?} within {limit:?}"),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -127,25 +136,20 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SIGTERM lets it take its workers along; they end with their standard input anyway.
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
+        // It takes its workers along; they end with their standard input anyway.
+        process::end(&mut self.child);
     }
 }
 
 /// The program that was built together with this one.
 pub fn program() -> anyhow::Result<PathBuf> {
+    built("hearsight")
+}
+
+/// A program or a bench of this workspace that was built together with this one.
+pub fn built(name: &str) -> anyhow::Result<PathBuf> {
     let me = std::env::current_exe()?;
-    let found = me
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join("hearsight"))
-        .find(|path| path.is_file());
-    let program = found.context("the hearsight program is not built; `make test` builds it first")?;
-    ensure!(program.is_file(), "{} is not a file", program.display());
-    Ok(program)
+    let mut folders = me.ancestors().skip(1).take(2);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()));
+    found.with_context(|| format!("{name} is not built; `make test` builds it first"))
 }

@@ -2,23 +2,15 @@
 
 use std::sync::Arc;
 
-use hearsight::wiring::Answering;
 use hearsight_core::graph::Source;
 use hearsight_core::sim::{SessionId, Sim};
-use hearsight_core::stage::{Engine, Signal};
+use hearsight_core::stage::Signal;
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
-use hearsight_models::vlm::Ask;
-use hearsight_models::vlm::asking::{self, Asking, Turns};
-use hearsight_models::vlm::clerk::Clerk;
-use hearsight_models::vlm::memory::{self, Memory};
-use hearsight_models::vlm::scripted::{Prices, Script, Scripted};
 use hearsight_models::vlm::turn::Query;
 
-/// From a question to the end of its answer, by default.
-pub(super) const ALLOWED: Span = Span::from_millis(4_000);
-/// Words of every answer.
-pub(super) const WORDS: usize = 6;
+pub(super) use hearsight::simulate::rooms::{ALLOWED, WORDS};
+
 /// Questions about the picture, and what answers cost.
 #[derive(Clone, Debug)]
 pub(super) struct Quiz {
@@ -30,34 +22,6 @@ pub(super) struct Quiz {
     pub token: Span,
     /// From a question to the end of its answer.
     pub allowed: Span,
-}
-
-/// The real memory, queue and clerk before an engine at a modelled cost.
-pub(super) fn answering(asked: &Quiz) -> Answering {
-    let prices = Prices {
-        tile: asked.tile,
-        token: asked.token,
-    };
-    let author = Box::new(|_: &Ask| Script {
-        text: ["word"; WORDS].join(" ").into(),
-        certainty: 0.5,
-        separability: 1.0,
-    });
-    let engine = Scripted::new("script", prices, author);
-    let config = asking::Config {
-        allowed: asked.allowed,
-        tokens: 24,
-        waiting: 3,
-        turns: Turns::Alone,
-    };
-    let engine = Asking::new(engine, config, vec![]);
-    Answering {
-        aloud: None,
-        memory: Box::new(Memory::new(memory::Config::default())),
-        clerk: Box::new(Clerk::new(asked.allowed + engine.slice())),
-        answer: Box::new(engine),
-        allowed: asked.allowed,
-    }
 }
 
 /// Plans the questions; answers with when the last of them is over.

@@ -3,18 +3,17 @@
 use std::sync::{Arc, Mutex};
 
 use hearsight::budget::{self, JITTER_WAIT};
+use hearsight::simulate::rooms::{Costly, H264, Opus, answering, sight_units, sound_units};
 use hearsight::view::{Counts, Hand, Style, Totals, Viewing};
 use hearsight::watch::{Asked, Screen, Seat};
 use hearsight::wiring::{self, Audience, Hearing, Reading, Rooms};
 use hearsight_codecs::measure::{self, PictureStats};
 use hearsight_core::graph::Graph;
-use hearsight_core::media::{
-    self, Block, Codec, Decoded, MotionField, Packet, Pcm, Picture, Plane, Planes, Request, Voice, Words,
-};
+use hearsight_core::media::{self, Request, Voice, Words};
 use hearsight_core::meter::{Meter, Tally};
 use hearsight_core::network::{Network, carry};
 use hearsight_core::sim::{Sim, Step};
-use hearsight_core::stage::{Engine, Fault, Gap, Outbox, Signal, Stage, Wake};
+use hearsight_core::stage::{Gap, Signal};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::ocr::Chooser;
@@ -23,7 +22,7 @@ use hearsight_models::vad;
 use hearsight_models::vlm::turn::Turn;
 use hearsight_shaders::interpolate::Rung;
 
-use super::asking::{ALLOWED, Quiz, answering, put};
+use super::asking::{ALLOWED, Quiz, put};
 
 /// What a caller does and how they are connected.
 #[derive(Clone, Debug)]
@@ -149,11 +148,12 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests, Opti
     let doors = wiring::draw(&mut graph, rooms(seed, caller, &screen), ears.clone());
     let session = sim.adopt(graph);
     let (sound, sight) = (Arc::new(doors.sound), Arc::new(doors.sight));
+    let length = Span::from_secs(TALK_SECONDS);
     let mut last = Moment::ZERO;
     if let (Some(questions), Some(asked)) = (doors.questions, &caller.asked) {
         last = put(sim, session, questions, asked);
     }
-    for (source, sent) in [(&sound, sound_units()), (&sight, sight_units(caller.fps))] {
+    for (source, sent) in [(&sound, sound_units(length)), (&sight, sight_units(length, caller.fps))] {
         for (when, mut unit) in carry(caller.network, &mut random, JITTER_WAIT, sent) {
             // As for a foreign client: age counts from arrival, because the bound is the server's.
             unit.born = unit.trail.at(Mark::Arrived).expect("carried");
@@ -173,42 +173,11 @@ fn call(sim: &mut Sim, seed: u64, caller: &Caller) -> (Arc<Ears>, Requests, Opti
     (ears, requests, seat)
 }
 
-fn unit(millis: i64, packet: Packet) -> (Moment, Stamped<Packet>) {
-    let when = Moment::from_millis(millis);
-    (when, Stamped::new(MediaTime::from_millis(millis), when, packet))
-}
-
-fn sound_units() -> Vec<(Moment, Stamped<Packet>)> {
-    let packet = Packet {
-        codec: Codec::Opus,
-        payload: vec![0; 80].into(),
-        key: true,
-        missing: 0,
-    };
-    (0..TALK_SECONDS * 50).map(|i| unit(i * 20, packet.clone())).collect()
-}
-
-fn sight_units(fps: i64) -> Vec<(Moment, Stamped<Packet>)> {
-    let packet = |key| Packet {
-        codec: Codec::H264,
-        payload: vec![0; if key { 20_000 } else { 6_000 }].into(),
-        key,
-        missing: 0,
-    };
-    (0..TALK_SECONDS * fps)
-        .map(|i| unit(i * 1_000 / fps, packet(i % (2 * fps) == 0)))
-        .collect()
-}
-
 fn rooms(seed: u64, caller: &Caller, screen: &Screen) -> Rooms {
     Rooms {
-        opus: Box::new(FakeOpus),
+        opus: Box::new(Opus),
         hearing: hearing(seed, &caller.talk),
-        decode: Box::new(FakeH264 {
-            cost: scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0),
-            whole: false,
-            shown: 0,
-        }),
+        decode: Box::new(H264::new(scripted::cost(seed ^ 3, caller.picture_cost / 2, 0.0))),
         measure: Box::new(measure::Meter::default()),
         reading: Some(Reading {
             choose: Box::new(Chooser::new(2)),
@@ -219,7 +188,10 @@ fn rooms(seed: u64, caller: &Caller, screen: &Screen) -> Rooms {
                 scripted::cost(seed ^ 5, Span::from_millis(20), 0.0),
             )),
         }),
-        answering: caller.asked.as_ref().map(answering),
+        answering: caller
+            .asked
+            .as_ref()
+            .map(|asked| answering(asked.tile, asked.token, asked.allowed)),
         view: caller.watched.map(|costs| viewing(seed, costs, screen)),
     }
 }
@@ -238,52 +210,24 @@ fn viewing(seed: u64, costs: Watching, screen: &Screen) -> Viewing {
         scripted::cost(seed ^ 5, costs.encode, 0.0),
     );
     Viewing {
-        smooth: Box::new(Costly {
-            inner: real.smooth,
-            cost: Box::new(move |signal| match signal {
+        smooth: Box::new(Costly::new(
+            real.smooth,
+            Box::new(move |signal| match signal {
                 Signal::Item(unit) if unit.item.rung.is_some() => make(Span::ZERO),
                 _ => Span::ZERO,
             }),
-        }),
-        encode: Box::new(Costly {
-            inner: real.encode,
-            cost: Box::new(move |signal| {
+        )),
+        encode: Box::new(Costly::new(
+            real.encode,
+            Box::new(move |signal| {
                 if matches!(signal, Signal::Item(_)) {
                     encode(Span::ZERO)
                 } else {
                     Span::ZERO
                 }
             }),
-        }),
+        )),
         ..real
-    }
-}
-
-/// What a signal took to put out.
-type Priced<T> = Box<dyn FnMut(&Signal<T>) -> Span + Send>;
-
-/// An engine whose slices take what they put out.
-struct Costly<E: Engine> {
-    inner: E,
-    cost: Priced<E::Out>,
-}
-impl<E: Engine> Engine for Costly<E> {
-    type In = E::In;
-    type Out = E::Out;
-    fn run(&mut self, now: Moment, signal: Signal<E::In>, out: &mut Outbox<E::Out>) -> Result<Wake, Fault> {
-        let wake = self.inner.run(now, signal, out);
-        let cost = out.signals().iter().map(&mut self.cost).sum();
-        out.spend(cost);
-        wake
-    }
-    fn slice(&self) -> Span {
-        self.inner.slice()
-    }
-    fn delay(&self) -> Span {
-        self.inner.delay()
-    }
-    fn took(&mut self, cost: Span) {
-        self.inner.took(cost);
     }
 }
 
@@ -300,108 +244,8 @@ pub(super) fn hearing(seed: u64, talk: &[Spoken]) -> Hearing {
         vad: Box::new(vad),
         recognise: Box::new(words),
         pause: silences.pause_delay(),
-        ending: silences.end_delay(),
-    }
-}
-
-/// Twenty milliseconds of silence for every packet, and for every missing one.
-struct FakeOpus;
-impl Stage for FakeOpus {
-    type In = Packet;
-    type Out = Pcm;
-    fn step(&mut self, _: Moment, signal: Signal<Packet>, out: &mut Outbox<Pcm>) -> Wake {
-        let packet = Span::from_millis(20);
-        match signal {
-            Signal::Item(item) => {
-                // As the real decoder does, up to 100 ms.
-                let concealed = i64::from(item.item.missing.min(5));
-                for back in (0..=concealed).rev() {
-                    let mut pcm = item.with(Pcm {
-                        rate: 16_000,
-                        samples: vec![0.0; 320].into(),
-                    });
-                    pcm.at = item.at - packet * back;
-                    out.put(pcm);
-                }
-            }
-            Signal::Gap(gap) => out.pass(gap),
-            _ => {}
-        }
-        Wake::OnSignal
-    }
-}
-
-/// A picture for every unit that can be decoded: stripes that move by two pixels from one to the next, and their vectors.
-struct FakeH264 {
-    cost: scripted::Cost,
-    whole: bool,
-    shown: usize,
-}
-impl FakeH264 {
-    fn picture(&mut self) -> Decoded {
-        let (width, height) = (64, 36);
-        self.shown += 1;
-        let stripe = |x: usize| 90 + 5 * (x % 16).abs_diff(8) as u8;
-        let row: Vec<u8> = (0..width).map(|x| stripe(x + 2 * self.shown)).collect();
-        let plane = |bytes: Vec<u8>| Plane {
-            bytes: Arc::new(bytes),
-            stride: width,
-        };
-        let (luma, grey) = (plane(row.repeat(height)), plane(vec![128; width * height]));
-        let pixels = Planes {
-            y: luma,
-            u: grey.clone(),
-            v: grey,
-        };
-        let blocks = (0..4).map(|column| Block {
-            x: 16 * column,
-            y: 0,
-            width: 16,
-            height: 36,
-            reference: -1,
-            dx: 2.0,
-            dy: 0.0,
-        });
-        Decoded {
-            picture: Picture {
-                width: width as u32,
-                height: height as u32,
-                pixels,
-            },
-            motion: MotionField {
-                blocks: blocks.collect(),
-            },
-            key: false,
-        }
-    }
-}
-impl Engine for FakeH264 {
-    type In = Packet;
-    type Out = Decoded;
-    fn run(&mut self, _: Moment, signal: Signal<Packet>, out: &mut Outbox<Decoded>) -> Result<Wake, Fault> {
-        match signal {
-            Signal::Item(item) => {
-                self.whole = item.item.key || (self.whole && item.item.missing == 0);
-                if !self.whole {
-                    out.request(Request::Keyframe);
-                    out.lose(hearsight_core::stage::Lost::Undecodable, 1);
-                    return Ok(Wake::OnSignal);
-                }
-                out.spend((self.cost)(Span::ZERO));
-                let decoded = self.picture();
-                let key = item.item.key;
-                out.put(item.with(Decoded { key, ..decoded }));
-            }
-            Signal::Gap(gap) => {
-                self.whole = false;
-                out.pass(gap);
-            }
-            _ => {}
-        }
-        Ok(Wake::OnSignal)
-    }
-    fn slice(&self) -> Span {
-        Span::from_millis(25)
+        ending: silences.rest_delay(),
+        settling: Span::ZERO,
     }
 }
 

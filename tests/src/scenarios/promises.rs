@@ -80,7 +80,7 @@ fn no_answer_is_older_than_the_worst_case_and_no_link_longer_than_it_keeps() {
                     "turn" | "words" | "picture" | "viewed" | "reading" => kept(budget::INTO_EVENTS),
                     "choose" => kept(budget::INTO_CHOICE),
                     "read" => 1,
-                    "measure" => kept(budget::INTO_MEASURE),
+                    "measure" | "follow" => kept(budget::INTO_MEASURE),
                     "smooth" => kept(budget::INTO_SMOOTH),
                     "account" | "view" => kept(budget::INTO_SCREEN),
                     // Links that keep by time: no more than what comes in that time, and a burst after a stall.

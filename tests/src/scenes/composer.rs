@@ -1,7 +1,8 @@
 //! Finds room for things, so that nothing hides anything, and draws lots about them.
 
-use super::fonts::Fonts;
+use super::fonts::{Figures, Fonts};
 use super::paint::{COLOURS, Colour, Shape};
+use super::phrasings;
 use super::questions::{Family, Question};
 use super::things::{self, Kind, Place, Style, Thing};
 use super::{SIZE, Split};
@@ -24,11 +25,11 @@ pub(super) struct Composer<'a> {
 }
 
 impl Composer<'_> {
-    /// One phrasing of several; the last of each is kept for [`Split::Unseen`].
-    pub(super) fn phrase(&mut self, phrasings: &[&str]) -> String {
-        let (last, learnt) = phrasings.split_last().expect("there is one");
+    /// One phrasing of several.
+    pub(super) fn phrase(&mut self) -> String {
+        let (kept, learnt) = phrasings::of(self.family);
         match self.split {
-            Split::Unseen => (*last).to_owned(),
+            Split::Unseen => kept.to_owned(),
             Split::Train => learnt[self.random.usize(..learnt.len())].to_owned(),
         }
     }
@@ -161,13 +162,18 @@ impl Composer<'_> {
     pub(super) fn sign(&mut self, text: &str, colour: Colour) -> (usize, f32) {
         let mut size = self.letter_size();
         loop {
-            let style = Style::any(self.split, self.random);
-            let written = self.fonts.any(self.split, self.random).write(text, size);
-            let sign = things::sign(written, style, colour, self.random);
-            if let Some(at) = self.stand(sign) {
+            if let Some(at) = self.try_sign(text, colour, size, Figures::Lining) {
                 return (at, size);
             }
             size *= 0.85;
         }
+    }
+
+    /// A sign with letters of this size. Answers with its number; none where there is no room.
+    pub(super) fn try_sign(&mut self, text: &str, colour: Colour, size: f32, figures: Figures) -> Option<usize> {
+        let style = Style::any(self.split, self.random);
+        let written = self.fonts.any(self.split, self.random).write(text, size, figures);
+        let sign = things::sign(written, style, colour, self.random);
+        self.stand(sign)
     }
 }

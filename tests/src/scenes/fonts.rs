@@ -92,6 +92,26 @@ fn read(&(file, package): &(&'static str, &'static str)) -> Result<FontVec, Font
     FontVec::try_from_vec(bytes).map_err(|_| FontError::Broken(file))
 }
 
+/// How digits stand on their line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Figures {
+    /// As high as capitals.
+    Lining,
+    /// As some fonts have them: like small letters, some with a descender. Drawn from a font's own digits.
+    OldStyle,
+}
+
+impl Figures {
+    /// How large a letter is beside its font's own, and how far it is lowered, where a capital has this height.
+    fn place(self, letter: char, height: f32) -> (f32, f32) {
+        match (self, letter) {
+            (Figures::OldStyle, '0' | '1' | '2') => (0.68, 0.0),
+            (Figures::OldStyle, '3' | '4' | '5' | '7' | '9') => (1.0, 0.28 * height),
+            _ => (1.0, 0.0),
+        }
+    }
+}
+
 /// A font to write with.
 #[derive(Clone, Copy)]
 pub(super) struct Lettering<'a>(&'a FontVec);
@@ -99,6 +119,7 @@ pub(super) struct Lettering<'a>(&'a FontVec);
 /// A line of text as an outline: it starts at the origin and stands on the line y = 0.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
+    pub(super) text: String,
     pub(super) path: Path,
     /// From its left end to its right.
     pub(super) width: f32,
@@ -108,7 +129,7 @@ pub(super) struct Written {
 
 impl Lettering<'_> {
     /// A line with letters of so many pixels (the size of the font: from ascender to descender, about).
-    pub(super) fn write(self, text: &str, pixels: f32) -> Written {
+    pub(super) fn write(self, text: &str, pixels: f32, figures: Figures) -> Written {
         let scale = PxScale::from(pixels);
         let scaled = self.0.as_scaled(scale);
         let height = self.height(pixels);
@@ -121,15 +142,20 @@ impl Lettering<'_> {
                 at += scaled.kern(last, glyph);
             }
             last = Some(glyph);
+            let (size, drop) = figures.place(letter, height);
             if let Some(outline) = self.0.outline(glyph) {
                 let factor = scaled.scale_factor();
                 trace(&mut path, &outline.curves, |point| {
-                    (at + point.x * factor.horizontal, -point.y * factor.vertical)
+                    (
+                        at + point.x * factor.horizontal * size,
+                        drop - point.y * factor.vertical * size,
+                    )
                 });
             }
-            at += scaled.h_advance(glyph);
+            at += scaled.h_advance(glyph) * size;
         }
         Written {
+            text: text.to_owned(),
             path: path
                 .finish()
                 .expect("texts are not empty, and fonts have their letters"),

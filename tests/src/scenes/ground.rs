@@ -74,19 +74,27 @@ impl Ground {
         places.map(pixel).collect()
     }
 
-    /// Moved by whole pixels: the ground has no edges that would tell.
+    /// Moved by whole pixels: the ground has no edges that would tell. Beyond its border it is seen in a mirror.
     pub(super) fn paint(&self, map: &mut Pixmap, (x, y): (f32, f32)) {
-        let start = |shift: f32| (BORDER as f32 - shift.round()).clamp(0.0, 2.0 * BORDER as f32) as usize;
+        let start = |shift: f32| BORDER as i64 - shift.round() as i64;
         let (left, top) = (start(x), start(y));
         let width = map.width() as usize;
         let pixels = self.pixels.get_or_init(|| self.pixels());
         for (row, line) in map.data_mut().chunks_exact_mut(4 * width).enumerate() {
-            let from = &pixels[(top + row) * COLUMNS + left..][..width];
-            for (pixel, [red, green, blue]) in line.chunks_exact_mut(4).zip(from) {
-                pixel.copy_from_slice(&[*red, *green, *blue, 255]);
+            let from = mirrored(top + row as i64, ROWS) * COLUMNS;
+            for (column, pixel) in line.chunks_exact_mut(4).enumerate() {
+                let [red, green, blue] = pixels[from + mirrored(left + column as i64, COLUMNS)];
+                pixel.copy_from_slice(&[red, green, blue, 255]);
             }
         }
     }
+}
+
+/// A place in a row of so many that goes on, turned round, beyond both ends.
+fn mirrored(place: i64, count: usize) -> usize {
+    let count = count as i64;
+    let within = place.rem_euclid(2 * count);
+    within.min(2 * count - 1 - within) as usize
 }
 
 /// No colour of ours: all shapes stand out from it, if only by their borders.

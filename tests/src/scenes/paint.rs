@@ -40,6 +40,21 @@ impl Colour {
         Color::from_rgba8(red, green, blue, 255)
     }
 
+    /// Of what a shade is one.
+    pub(super) fn nearest(shade: Color) -> Colour {
+        let shade = shade.to_color_u8();
+        let parts = [shade.red(), shade.green(), shade.blue()];
+        let far = |colour: &Colour| -> u32 {
+            let apart = colour
+                .rgb
+                .iter()
+                .zip(parts)
+                .map(|(one, other)| u32::from(one.abs_diff(other)));
+            apart.map(|part| part * part).sum()
+        };
+        COLOURS.into_iter().min_by_key(far).unwrap_or(COLOURS[0])
+    }
+
     /// Black or white: what can be read on it.
     pub(super) fn ink(self) -> Color {
         let [red, green, blue] = self.rgb.map(f32::from);

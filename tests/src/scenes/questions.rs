@@ -105,6 +105,25 @@ impl Question {
     pub fn is_answered_within(&self, said: &str) -> bool {
         plain(said).contains(&plain(&self.answer))
     }
+
+    /// How many letters of the answer stand in what was said, in their order, and how many it has: its length less what it takes to
+    /// turn it into the likest part of what was said.
+    pub fn letters_within(&self, said: &str) -> (usize, usize) {
+        let answer: Vec<char> = plain(&self.answer).chars().collect();
+        // Sellers' alignment: the part may begin and end anywhere.
+        let mut column: Vec<usize> = (0..=answer.len()).collect();
+        let mut fewest = answer.len();
+        for letter in plain(said).chars() {
+            let mut before = column[0];
+            for (at, own) in answer.iter().enumerate() {
+                let changed = before + usize::from(*own != letter);
+                before = column[at + 1];
+                column[at + 1] = changed.min(before + 1).min(column[at] + 1);
+            }
+            fewest = fewest.min(column[answer.len()]);
+        }
+        (answer.len() - fewest, answer.len())
+    }
 }
 
 fn plain(text: &str) -> String {
@@ -150,52 +169,28 @@ impl Composer<'_> {
     }
 
     fn ask_what_is_written(&mut self) -> Question {
-        let (text, phrasings): (String, &[&str]) = match self.family {
+        let text = match self.family {
             Family::Price => {
                 let (whole, part) = (self.random.usize(1..=3), 2);
-                let text = format!("${}.{}", self.digits(whole), self.digits(part));
-                (
-                    text,
-                    &["What is the price?", "How much does it cost?", "What price is shown?"],
-                )
+                format!("${}.{}", self.digits(whole), self.digits(part))
             }
             Family::Code => {
                 let letters = |random: &mut fastrand::Rng| (0..3).map(|_| random.uppercase()).collect::<String>();
-                let text = format!("{}-{}", letters(self.random), self.digits(3));
-                (
-                    text,
-                    &["What is the code?", "Which code is on the label?", "Read the code."],
-                )
+                format!("{}-{}", letters(self.random), self.digits(3))
             }
             Family::Display => {
                 let (hour, minute) = (self.random.u32(..24), self.random.u32(..60));
-                let text = format!("{hour:02}:{minute:02}");
-                (
-                    text,
-                    &[
-                        "What time does the display show?",
-                        "What does the display say?",
-                        "Which time is displayed?",
-                    ],
-                )
+                format!("{hour:02}:{minute:02}")
             }
             _ => {
                 let word = self.word();
-                let text = if self.random.bool() { word.to_uppercase() } else { word };
-                (
-                    text,
-                    &[
-                        "What does the sign say?",
-                        "Which word is on the sign?",
-                        "Read the sign.",
-                    ],
-                )
+                if self.random.bool() { word.to_uppercase() } else { word }
             }
         };
         let colour = self.colour(&[]);
         let (sign, letters) = self.sign(&text, colour);
         self.clutter(4, &[], &[]);
-        let asked = self.phrase(phrasings);
+        let asked = self.phrase();
         self.question(asked, text, Some(letters), sign)
     }
 
@@ -219,13 +214,7 @@ impl Composer<'_> {
             words.push(word);
         }
         let asked = self.random.usize(..3);
-        let text = self
-            .phrase(&[
-                "What does the {} sign say?",
-                "What is written on the {} sign?",
-                "Read the {} sign.",
-            ])
-            .replace("{}", colours[asked].name);
+        let text = self.phrase().replace("{}", colours[asked].name);
         let (sign, letters) = signs[asked];
         self.question(text, words[asked].clone(), Some(letters), sign)
     }
@@ -237,14 +226,10 @@ impl Composer<'_> {
         let asked = self.stand(thing).expect("the first finds room");
         self.clutter(5, &[shape], &[colour]);
         if self.family == Family::ColourOfShape {
-            let text = self.phrase(&[
-                "What colour is the {}?",
-                "Which colour does the {} have?",
-                "Name the colour of the {}.",
-            ]);
+            let text = self.phrase();
             self.question(text.replace("{}", shape.name()), colour.name, None, asked)
         } else {
-            let text = self.phrase(&["Which shape is {}?", "What is the {} shape?", "Name the {} shape."]);
+            let text = self.phrase();
             self.question(text.replace("{}", colour.name), shape.name(), None, asked)
         }
     }
@@ -259,7 +244,7 @@ impl Composer<'_> {
             self.stand(thing).expect("twelve find room");
         }
         self.clutter(COLUMNS * ROWS - wanted, &[shape], &[]);
-        let text = self.phrase(&["How many {} are there?", "What is the number of {}?", "Count the {}."]);
+        let text = self.phrase();
         let mut question = self.question(text.replace("{}", &shape.plural()), wanted.to_string(), None, 0);
         question.place = everywhere();
         question
@@ -275,44 +260,26 @@ impl Composer<'_> {
         let place = self.things[asked].place;
         let (row, column) = ((place.y / SIDE.1) as usize, (place.x / SIDE.0) as usize);
         let answer = format!("{} {}", ["top", "middle", "bottom"][row], column + 1);
-        let text = self.phrase(&[
-            "In which row and column of a 3 by 4 grid is the {}?",
-            "Where is the {}, by row and column?",
-            "Give the row and the column of the {}.",
-        ]);
+        let text = self.phrase();
         self.question(text.replace("{}", shape.name()), answer, None, asked)
     }
 
     fn ask_of_an_instrument(&mut self) -> Question {
-        let (kind, half, answer, phrasings): (_, _, _, &[&str]) = match self.family {
-            Family::Clock => {
-                let (kind, half, answer) = self.clock();
-                let asked = &[
-                    "What time is it on the clock?",
-                    "What does the clock show?",
-                    "Read the clock.",
-                ];
-                (kind, half, answer, asked)
-            }
-            Family::Gauge => {
-                let (kind, half, answer) = self.gauge();
-                let asked = &[
-                    "How full is the gauge, in per cent?",
-                    "What does the gauge show?",
-                    "Read the gauge.",
-                ];
-                (kind, half, answer, asked)
-            }
-            _ => {
-                let (kind, half, answer) = self.lamps();
-                let asked = &[
-                    "Which lamps are lit, from the left?",
-                    "Which of the five lamps are on?",
-                    "Name the lamps that shine.",
-                ];
-                (kind, half, answer, asked)
-            }
+        let (thing, answer) = self.instrument(self.family);
+        let asked = self.stand(thing).expect("the first finds room");
+        self.clutter(4, &[], &[]);
+        let text = self.phrase();
+        self.question(text, answer, None, asked)
+    }
+
+    /// A clock, a gauge or lamps, and what they show.
+    pub(super) fn instrument(&mut self, family: Family) -> (Thing, String) {
+        let (kind, half) = match family {
+            Family::Clock => self.clock(),
+            Family::Gauge => self.gauge(),
+            _ => self.lamps(),
         };
+        let shows = kind.reading().expect("an instrument shows something");
         let place = Place {
             x: 0.0,
             y: 0.0,
@@ -320,10 +287,7 @@ impl Composer<'_> {
             speed: (0.0, 0.0),
             turn: self.random.f32() * 8.0 - 4.0,
         };
-        let asked = self.stand(Thing { kind, place }).expect("the first finds room");
-        self.clutter(4, &[], &[]);
-        let text = self.phrase(phrasings);
-        self.question(text, answer, None, asked)
+        (Thing { kind, place }, shows)
     }
 
     fn clock(&mut self) -> Instrument {
@@ -336,19 +300,14 @@ impl Composer<'_> {
             face: face.shade(self.random),
         };
         let radius = 30.0 + self.random.f32() * 40.0;
-        let shown = if hour == 0 { 12 } else { hour };
-        (kind, (radius, radius), format!("{shown}:{minute:02}"))
+        (kind, (radius, radius))
     }
 
     fn gauge(&mut self) -> Instrument {
         let tenths = self.random.u32(..=10);
         let colour = self.colour(&[COLOURS[9], COLOURS[10]]).shade(self.random);
         let high = 40.0 + self.random.f32() * 34.0;
-        (
-            Kind::Gauge { tenths, colour },
-            (high * 0.32, high),
-            (tenths * 10).to_string(),
-        )
+        (Kind::Gauge { tenths, colour }, (high * 0.32, high))
     }
 
     fn lamps(&mut self) -> Instrument {
@@ -358,15 +317,9 @@ impl Composer<'_> {
                 break lit;
             }
         };
-        let numbers = lit
-            .iter()
-            .zip(1..)
-            .filter(|(lit, _)| **lit)
-            .map(|(_, at)| at.to_string());
-        let answer = numbers.collect::<Vec<String>>().join(" ");
         let colour = self.colour(&[COLOURS[9], COLOURS[10]]).shade(self.random);
         let wide = 60.0 + self.random.f32() * 80.0;
-        (Kind::Lamps { lit, colour }, (wide, wide * 0.26), answer)
+        (Kind::Lamps { lit, colour }, (wide, wide * 0.26))
     }
 
     fn ask_where_to(&mut self) -> Question {
@@ -387,11 +340,7 @@ impl Composer<'_> {
             row[1..3].fill(false);
         }
         self.clutter(4, &[shape], &[]);
-        let text = self.phrase(&[
-            "In which direction does the {} move, by the clock?",
-            "Towards which hour is the {} moving?",
-            "Give the heading of the {} as on a clock.",
-        ]);
+        let text = self.phrase();
         self.question(text.replace("{}", shape.name()), format!("{hour} o'clock"), None, 0)
     }
 
@@ -406,11 +355,7 @@ impl Composer<'_> {
         }
         let asked = self.stand(thing).expect("the first finds room");
         self.clutter(5, &[shape], &[]);
-        let text = self.phrase(&[
-            "Which colour did the {} turn to?",
-            "What colour does the {} have after its change?",
-            "Name the new colour of the {}.",
-        ]);
+        let text = self.phrase();
         self.question(text.replace("{}", shape.name()), after.name, None, asked)
     }
 
@@ -428,11 +373,7 @@ impl Composer<'_> {
             let thing = self.figure(shape, colour, radius);
             self.stand(thing).expect("six find room");
         }
-        let text = self.phrase(&[
-            "Which colour is the largest {}?",
-            "What is the colour of the biggest {}?",
-            "Name the colour of the {} that is larger than the others.",
-        ]);
+        let text = self.phrase();
         self.question(text.replace("{}", shape.name()), colours[0].name, None, 0)
     }
 
@@ -460,20 +401,13 @@ impl Composer<'_> {
             _ => ("right", 2, third),
         };
         self.clutter(4, &[], &colours);
-        let text = self
-            .phrase(&[
-                "Which shape is directly {side} of the {} one?",
-                "What stands next to the {} shape, on its {side}?",
-                "Name the {side} neighbour of the {} shape.",
-            ])
-            .replace("{side}", side)
-            .replace("{}", colours[0].name);
+        let text = self.phrase().replace("{side}", side).replace("{}", colours[0].name);
         self.question(text, answer.name(), None, asked)
     }
 }
 
-/// What shows something, its half size, and what it shows.
-type Instrument = (Kind, (f32, f32), String);
+/// What shows something, and its half size.
+type Instrument = (Kind, (f32, f32));
 
 /// The whole view.
 fn everywhere() -> Place {

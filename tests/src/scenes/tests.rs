@@ -55,3 +55,20 @@ fn what_has_not_been_seen_shares_no_phrasing_with_what_was_learnt() {
     };
     assert!(texts(Split::Train).is_disjoint(&texts(Split::Unseen)));
 }
+
+#[test]
+fn letters_of_an_answer_are_counted_wherever_they_stand() {
+    let fonts = Fonts::load().unwrap();
+    let mut question = Scene::new(Family::Word, Split::Train, 1, &fonts).question;
+    question.answer = "harbour".into();
+    let cases = [
+        ("To the HARBOUR now", 7),
+        ("harb0ur", 6),
+        ("hrbour", 6),
+        ("", 0),
+        ("xyz", 0),
+    ];
+    for (said, right) in cases {
+        assert_eq!(question.letters_within(said), (right, 7), "{said}");
+    }
+}

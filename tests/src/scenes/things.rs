@@ -94,6 +94,11 @@ impl Style {
         styles[random.usize(..styles.len())]
     }
 
+    /// How far right of the middle its text stands, where a capital letter is so high: there is a hole on the left.
+    pub(super) fn shift(self, unit: f32) -> f32 {
+        if self == Style::Tag { 0.4 * unit } else { 0.0 }
+    }
+
     /// From the text to the edge, as a share of a capital letter's height: to the sides, above and below.
     fn margin(self) -> (f32, f32) {
         match self {
@@ -226,8 +231,7 @@ fn paint_sign(
             }
         }
     }
-    let off = if style == Style::Tag { 0.4 * unit } else { 0.0 };
-    let middle = place.pre_translate(off - text.width / 2.0, text.height / 2.0);
+    let middle = place.pre_translate(style.shift(unit) - text.width / 2.0, text.height / 2.0);
     map.fill_path(&text.path, &ink_of(ink), tiny_skia::FillRule::Winding, middle, None);
 }
 

@@ -175,9 +175,11 @@ fn score(clip: &Clip, rebuilt: &Rebuilt) -> Score {
 }
 
 fn print_row(name: &str, scores: &[Score]) {
-    let cells = scores
-        .iter()
-        .map(|score| format!("{:>12.2} {:>8.4}", score.psnr, score.ssim));
+    let cells = scores.iter().map(|score| match score.psnr.is_nan() {
+        // Two pictures are too few for some methods.
+        true => format!("{:>12} {:>8}", "–", "–"),
+        false => format!("{:>12.2} {:>8.4}", score.psnr, score.ssim),
+    });
     println!("{name:<14}{}", cells.collect::<String>());
 }
 

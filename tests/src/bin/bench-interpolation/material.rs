@@ -3,14 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use hearsight_codecs::h264::{Config, Decoder, is_key};
-use hearsight_core::media::{Codec, Decoded, Packet, Picture, Plane, Planes};
-use hearsight_core::stage::{Engine, Outbox, Signal};
-use hearsight_core::stamped::Stamped;
-use hearsight_core::time::{MediaTime, Moment};
+use hearsight_core::media::{Decoded, Picture, Plane, Planes};
+use hearsight_tests::rig::coded;
 
 use crate::rendered;
 
@@ -130,7 +126,7 @@ pub(crate) fn load(source: &Source, how: Stream, frames: usize, folder: &Path) -
         let kept = pictures.iter().step_by(2).copied().collect::<Vec<_>>().concat();
         how.encode(&kept, (width, height), &stream)?;
     }
-    let kept = decode(&fs::read(&stream)?)?;
+    let kept = coded::decode(&fs::read(&stream)?)?;
     ensure!(
         kept.len() == pictures.len().div_ceil(2),
         "{name}: {} of {} kept pictures decoded",
@@ -261,73 +257,12 @@ impl Stream {
             }
             Stream::Browser => {
                 let rate = u64::from(width) * u64::from(height) * 2_000_000 / (1280 * 720);
-                let mut command = Command::new("gst-launch-1.0");
-                command.args([
-                    "-q",
-                    "fdsrc",
-                    "fd=0",
-                    "!",
-                    "rawvideoparse",
-                    "format=i420",
-                    "framerate=15/1",
-                ]);
-                command.args([format!("width={width}"), format!("height={height}"), "!".into()]);
-                command.args([
-                    "openh264enc",
-                    "usage-type=camera",
-                    "rate-control=bitrate",
-                    "complexity=low",
-                ]);
-                command.args([
-                    &format!("bitrate={rate}"),
-                    "gop-size=3000",
-                    "multi-thread=1",
-                    "!",
-                    "filesink",
-                ]);
-                command.arg(format!("location={}", stream.display()));
-                command
+                let coded = coded::as_browsers_do(kept, (width, height), 15, rate)?;
+                return Ok(fs::write(stream, coded)?);
             }
         };
         run(&mut command, Some(kept)).map(drop)
     }
-}
-
-/// Every picture of a stream of one slice per picture, by our decoder: a unit begins with what precedes a slice.
-pub(crate) fn decode(stream: &[u8]) -> Result<Vec<Decoded>> {
-    let marks = (0..stream.len().saturating_sub(4)).filter(|&at| stream[at..at + 3] == [0, 0, 1]);
-    let (mut starts, mut whole) = (Vec::new(), true);
-    for at in marks {
-        if whole {
-            starts.push(at);
-        }
-        // ITU-T H.264 table 7-1: 1 and 5 are slices.
-        whole = matches!(stream[at + 3] & 0x1f, 1 | 5);
-    }
-    starts.push(stream.len());
-    let mut decoder = Decoder::new(Config::default())?;
-    let mut pictures = Vec::new();
-    let signals = starts.windows(2).zip(0..).map(|(ends, number)| {
-        let payload: Arc<[u8]> = stream[ends[0]..ends[1]].into();
-        let packet = Packet {
-            codec: Codec::H264,
-            key: is_key(&payload),
-            payload,
-            missing: 0,
-        };
-        Signal::Item(Stamped::new(MediaTime::from_millis(number), Moment::ZERO, packet))
-    });
-    for signal in signals.chain([Signal::End]) {
-        let mut out = Outbox::default();
-        if let Err(fault) = decoder.run(Moment::ZERO, signal, &mut out) {
-            bail!("the decoder gave up: {fault:?}");
-        }
-        pictures.extend(out.drain().filter_map(|signal| match signal {
-            Signal::Item(decoded) => Some(decoded.item),
-            _ => None,
-        }));
-    }
-    Ok(pictures)
 }
 
 /// A picture's luma without the padding of its rows.

@@ -1,33 +1,54 @@
-//! `make bench-seeing`: what one reading of five lines at 640×480 takes on two threads, from the decoded picture to the lines,
-//! beside the Python package of the same models in the same minute. A table for people and, in the last line, one JSON
-//! object.
+//! `make bench-seeing`: what is seen of scenes at the rates of a browser's camera, by the reader and by glance: how often they
+//! are right, how well they say that what is asked can be read, how sure they are, and what it takes. In the spirit of DeViBench (Artic,
+//! arXiv 2602.12641). Tables for people and, in the last line, one JSON object.
+//!
+//! `--scenes N` takes so many scenes of each family at every rate (4), `--clean N` so many as they were drawn (24), `--films N` so many before
+//! real clips (8, where these are present); `--quick` takes a few of everything.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+mod exam;
+mod figures;
+mod overload;
+mod reading;
+mod tables;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use hearsight::budget;
-use hearsight_core::media::{Picture, Plane, Planes, Reading};
-use hearsight_core::stage::{Engine, Outbox, Signal, Wake};
-use hearsight_core::stamped::Stamped;
-use hearsight_core::time::{MediaTime, Moment, Span};
-use hearsight_live::clock::Clock;
+use anyhow::{Context, Result, bail};
+use hearsight_core::time::Span;
 use hearsight_models::files::Files;
-use hearsight_models::ocr::{Choice, Chosen, Config, Model, PaddleOcr, Reader};
+use hearsight_models::ocr;
 use hearsight_models::runtime::Runtime;
+use hearsight_models::vlm::local::{Config, Model};
 use hearsight_tests::rig::{commit, machine, root};
-use serde_json::{Value, json};
+use hearsight_tests::scenes::{Family, Fonts, Scene, Split};
+use serde_json::json;
 
-const PICTURE: &str = "models/tests/fixtures/reading/clean-20.png";
-const WIDTH: usize = 640;
-const HEIGHT: usize = 480;
-const RUNS: usize = 15;
+use exam::{Asked, Marked};
+
+/// Kilobits per second.
+const RATES: [u32; 7] = [100, 200, 400, 610, 910, 1710, 3150];
 const THREADS: usize = 2;
+/// What a question may take under overload: less than three askers need.
+const ALLOWED: Span = Span::from_millis(700);
 
-/// The folder that set-up filled.
-fn deps() -> PathBuf {
-    std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| root().join(".deps"), PathBuf::from)
+/// Films of the shared material that scenes stand before.
+const FILMS: [&str; 4] = [
+    "natural/androidx_london_320x240_60fps.mp4",
+    "natural/sam2_coffee_720p30.mp4",
+    "natural/mdn_flower_540p30.mp4",
+    "talking/androidx_talkinghead_1080x720.mp4",
+];
+
+/// How much is asked.
+struct Wanted {
+    scenes: u64,
+    clean: u64,
+    films: u64,
+    rates: Vec<u32>,
+    runs: usize,
+    overload: Span,
 }
 
 fn main() -> ExitCode {
@@ -40,123 +61,114 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure() -> Result<()> {
-    let picture = picture()?;
-    let files = Files::under(&deps());
-    let runtime = Runtime::open(&files.onnxruntime)?;
-    let model = Arc::new(Model::open(&runtime, &files.ocr, THREADS)?);
-    let mut ours = Vec::new();
-    let mut lines = 0;
-    for run in 0..=RUNS {
-        // A reader of its own for each: one that knows the picture would not read it again.
-        let (took, reading) = read(Reader::new(PaddleOcr::new(model.clone()), unhurried()), &picture)?;
-        lines = reading.lines.len();
-        if run > 0 {
-            ours.push(took.secs_f64() * 1e3);
+fn wanted() -> Result<Wanted> {
+    let mut wanted = Wanted {
+        scenes: 4,
+        clean: 24,
+        films: 8,
+        rates: RATES.to_vec(),
+        runs: 15,
+        overload: Span::from_secs(15),
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || -> Result<u64> {
+            let number = arguments.next().with_context(|| format!("{argument} wants a number"))?;
+            number.parse().with_context(|| format!("{argument} wants a number"))
+        };
+        match argument.as_str() {
+            "--scenes" => wanted.scenes = number()?,
+            "--clean" => wanted.clean = number()?,
+            "--films" => wanted.films = number()?,
+            "--quick" => {
+                wanted = Wanted {
+                    scenes: 1,
+                    clean: 1,
+                    films: 0,
+                    rates: vec![RATES[0], RATES[6]],
+                    runs: 1,
+                    overload: Span::from_secs(2),
+                };
+            }
+            other => bail!("{other} is not known: --scenes N, --clean N, --films N or --quick"),
         }
     }
-    let theirs = theirs();
-    let (reader_ms, rapidocr_ms) = (median(&ours), theirs.as_ref().ok().and_then(|times| median(times)));
-    println!("reading {lines} lines at {WIDTH}×{HEIGHT} on {THREADS} threads, median of {RUNS}:");
-    println!("  ours        {}", text(reader_ms));
-    println!("  rapidocr    {}", text(rapidocr_ms));
-    if let Err(why) = theirs {
-        println!("  ({why:#})");
+    Ok(wanted)
+}
+
+/// The folder that set-up filled.
+pub(crate) fn deps() -> PathBuf {
+    std::env::var_os("HEARSIGHT_DEPS").map_or_else(|| root().join(".deps"), PathBuf::from)
+}
+
+fn measure() -> Result<()> {
+    let wanted = wanted()?;
+    let files = Files::under(&deps());
+    let runtime = Runtime::open(&files.onnxruntime)?;
+    let reader = Arc::new(ocr::Model::open(&runtime, &files.ocr, THREADS)?);
+    let config = Config {
+        threads: THREADS,
+        ..Config::default()
+    };
+    let glance = Arc::new(Model::open(&runtime, &root().join("models/weights/glance"), config)?);
+    let fonts = Fonts::load()?;
+    let asked = Asked {
+        glance: &glance,
+        reader: &reader,
+        fonts: &fonts,
+    };
+    let beside = reading::beside_the_package(&reader, wanted.runs, THREADS)?;
+    let mut marked = Vec::new();
+    for family in Family::ALL {
+        eprint!("{} ", family.name());
+        marked.extend(asked.clean(family, 0..wanted.clean)?);
+        for number in 0..wanted.scenes {
+            marked.extend(asked.coded(family, number, &wanted.rates, None)?);
+        }
     }
-    let figures = json!({
-        "bench": "seeing", "commit": commit(), "machine": machine(),
-        "reader_ms": reader_ms, "rapidocr_ms": rapidocr_ms, "lines": lines, "threads": THREADS, "runs": RUNS,
+    let (filmed, note) = before_films(&asked, &wanted)?;
+    eprintln!();
+    let scene = Scene::new(Family::SignByColour, Split::Unseen, 1, &fonts);
+    let overload = overload::run(&glance, &reader, &scene, ALLOWED, wanted.overload)?;
+    tables::print(&marked, &filmed, &wanted.rates);
+    let mut figures = tables::figures(&marked, &wanted.rates);
+    figures["bench"] = json!("seeing");
+    figures["commit"] = json!(commit());
+    figures["machine"] = machine();
+    figures["real"] = tables::real(&filmed, &wanted.rates);
+    figures["late"] = json!(overload.late);
+    figures["overload"] = json!({
+        "answers": overload.answers, "refused": overload.refused, "readings": overload.readings,
+        "latest_over_budget_ms": overload.latest_ms,
     });
+    tables::say_overload(&overload);
+    tables::add_reading(&mut figures, &beside, THREADS);
+    figures["threads"] = json!(THREADS);
+    figures["notes"] = note.map_or(json!({}), |note| json!({ "real": note }));
     println!("{figures}");
     Ok(())
 }
 
-fn text(ms: Option<f64>) -> String {
-    ms.map_or("not measured".into(), |ms| format!("{ms:.0} ms"))
-}
-
-fn median(times: &[f64]) -> Option<f64> {
-    let mut times = times.to_vec();
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied()
-}
-
-/// The budget is not what is measured: a slow machine must not make the reading shorter.
-fn unhurried() -> Config {
-    let mut budget = budget::READING;
-    budget.span = Span::from_secs(60);
-    Config { budget }
-}
-
-/// One reading, whole, and how long it took.
-fn read(mut reader: Reader<PaddleOcr>, picture: &Picture<Planes>) -> Result<(Span, Reading)> {
-    let clock = Clock::new();
-    let chosen = Chosen {
-        picture: picture.clone(),
-        choice: Choice::Changed,
-    };
-    let began = clock.now();
-    let mut signal = Signal::Item(Stamped::new(MediaTime::ZERO, began, chosen));
-    let mut out = Outbox::default();
-    // It stands still for the reader, which would tell a long reading in parts.
-    while reader.run(Moment::ZERO, signal, &mut out)? != Wake::OnSignal {
-        signal = Signal::Timer;
+/// Scenes before real films, where these are present; otherwise why there are none.
+fn before_films(asked: &Asked<'_>, wanted: &Wanted) -> Result<(Vec<Marked>, Option<String>)> {
+    let folder = root().join("../shared/eval/video");
+    let present: Vec<PathBuf> = FILMS
+        .iter()
+        .map(|name| folder.join(name))
+        .filter(|path| path.exists())
+        .collect();
+    if present.is_empty() || wanted.films == 0 {
+        return Ok((
+            Vec::new(),
+            Some("no real clips were asked for, or none are present".into()),
+        ));
     }
-    let took = clock.now() - began;
-    let readings = out.drain().filter_map(|signal| match signal {
-        Signal::Item(reading) => Some(reading.item),
-        _ => None,
-    });
-    Ok((took, readings.last().context("nothing was read")?))
-}
-
-/// The picture as a decoder hands it over.
-fn picture() -> Result<Picture<Planes>> {
-    let decoded = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(root().join(PICTURE))
-        .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
-        .stdin(Stdio::null())
-        .output()
-        .context("ffmpeg is not installed")?;
-    let bytes = decoded.stdout;
-    ensure!(
-        bytes.len() == WIDTH * HEIGHT * 3 / 2,
-        "ffmpeg made {} bytes of the picture",
-        bytes.len()
-    );
-    let plane = |from: usize, stride: usize, rows: usize| Plane {
-        bytes: Arc::new(bytes[from..from + stride * rows].to_vec()),
-        stride,
-    };
-    let luma = WIDTH * HEIGHT;
-    Ok(Picture {
-        width: WIDTH as u32,
-        height: HEIGHT as u32,
-        pixels: Planes {
-            y: plane(0, WIDTH, HEIGHT),
-            u: plane(luma, WIDTH / 2, HEIGHT / 2),
-            v: plane(luma * 5 / 4, WIDTH / 2, HEIGHT / 2),
-        },
-    })
-}
-
-/// The Python package's times in milliseconds.
-fn theirs() -> Result<Vec<f64>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/bench-seeing/rapidocr.py");
-    let ran = Command::new("python3")
-        .arg(script)
-        .args([RUNS.to_string(), THREADS.to_string()])
-        .arg(root().join(PICTURE))
-        .env("PYTHONPATH", deps().join("rapidocr"))
-        .stdin(Stdio::null())
-        .output()
-        .context("Python is not installed")?;
-    ensure!(
-        ran.status.success(),
-        "the package did not run: `make setup-bench` installs it for Python 3.11"
-    );
-    let told: Value = serde_json::from_slice(&ran.stdout).context("the package's times can't be read")?;
-    let times = told["ms"].as_array().context("the package told no times")?;
-    Ok(times.iter().filter_map(Value::as_f64).collect())
+    let mut marked = Vec::new();
+    for number in 0..wanted.films {
+        let family = Family::ALL[(5 * number as usize) % Family::ALL.len()];
+        let film = exam::film(&present[number as usize % present.len()])?;
+        // Other scenes than before their own grounds.
+        marked.extend(asked.coded(family, 1000 + number, &wanted.rates, Some(&film))?);
+    }
+    Ok((marked, None))
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use hearsight_core::media::Decoded;
+use hearsight_tests::rig::coded;
 
 use crate::material::{self, Size, Source, Stream};
 
@@ -110,7 +111,7 @@ impl Thinning {
                 material::run(command.arg(&stream), Some(&kept))?;
             }
         }
-        let decoded = material::decode(&std::fs::read(&stream)?)?;
+        let decoded = coded::decode(&std::fs::read(&stream)?)?;
         let expected = pictures.len().div_ceil(self.step);
         ensure!(
             decoded.len() == expected,
