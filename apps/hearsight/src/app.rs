@@ -404,7 +404,7 @@ pub(crate) fn recognisers_of(config: &Config) -> Where<'_> {
 /// Opens what the settings name, and starts the threads that it runs on.
 pub(crate) fn engines(config: &Config, clock: Clock) -> Result<(Kit, Host), StartError> {
     let worker = worker_command(config).map_err(StartError::System)?;
-    let kit = Kit::open(recognisers_of(config), &config.seeing, worker)?;
+    let kit = Kit::open(recognisers_of(config), &config.seeing, threads(config), worker)?;
     let host = Host::start(clock, threads(config)).map_err(StartError::System)?;
     host.set_admission(config.engine.admission);
     Ok((kit, host))

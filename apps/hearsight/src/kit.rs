@@ -1,5 +1,6 @@
 //! What sessions share: the run-time library, the models' files and the recognisers, opened once.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -46,17 +47,20 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Opens everything once, and tries it, so that what is missing is told before anyone calls. `worker` makes the command
+    /// Opens everything once, and tries it, so that what is missing is told before anyone calls. It works on so many engine
+    /// `threads`; `worker` makes the command
     /// that starts a recogniser process.
     pub fn open(
         found: Where<'_>,
         seeing: &config::Seeing,
+        threads: usize,
         worker: impl Fn() -> Command + Send + Sync + 'static,
     ) -> Result<Kit, KitError> {
         let assets = found.assets;
         let runtime = Runtime::open(&assets.onnxruntime)?;
         let open = |reader: config::Reader| {
-            let model = ocr::Model::open(&runtime, &assets.ocr, reader.threads.get())?;
+            let pictures = reader.pictures.map_or(threads / 4, NonZeroUsize::get);
+            let model = ocr::Model::open(&runtime, &assets.ocr, reader.threads.get(), pictures)?;
             Ok::<_, BadFile>((reader, Arc::new(model)))
         };
         let reader = seeing.reader.map(open).transpose()?;

@@ -2,7 +2,7 @@
 //! package `rapidocr-onnxruntime` carries it: a detector, a classifier of upside-down lines and a recogniser.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use hearsight_core::media::{Picture, Planes};
 use hearsight_core::stage::Fault;
@@ -40,11 +40,12 @@ const TURNED: f32 = 0.9;
 
 /// The three networks, loaded once and shared by all sessions. They hold no session's state.
 pub struct Model {
-    work: Mutex<Work>,
+    desks: Box<[Mutex<Desk>]>,
     letters: Letters,
 }
 
-struct Work {
+/// What one picture at a time is read with.
+struct Desk {
     detect: Session,
     turn: Session,
     recognise: Session,
@@ -52,8 +53,9 @@ struct Work {
 }
 
 impl Model {
-    /// Loads `detect.onnx`, `turn.onnx` and `recognise.onnx` from `folder`, to be run on `threads` threads.
-    pub fn open(runtime: &Runtime, folder: &Path, threads: usize) -> Result<Model, BadFile> {
+    /// Loads `detect.onnx`, `turn.onnx` and `recognise.onnx` from `folder`, to be run on `threads` threads each, for so many pictures
+    /// at a time: networks are loaded `desks` times, at least once.
+    pub fn open(runtime: &Runtime, folder: &Path, threads: usize, desks: usize) -> Result<Model, BadFile> {
         let load = |name: &str, classes: &str| {
             let path = folder.join(name);
             verify(&path, Magic::Any, 1 << 16)?;
@@ -67,21 +69,35 @@ impl Model {
                 )),
             }
         };
-        let recognise = load("recognise.onnx", "those of a recogniser")?;
-        let letters = letters(&recognise).ok_or_else(|| {
+        let desk = || {
+            Ok(Desk {
+                recognise: load("recognise.onnx", "those of a recogniser")?,
+                detect: load("detect.onnx", "those of a detector")?,
+                turn: load("turn.onnx", "those of a classifier")?,
+                canvas: Canvas::default(),
+            })
+        };
+        let first = desk()?;
+        let letters = letters(&first.recognise).ok_or_else(|| {
             let why = "its list of characters is missing, or does not fit its classes";
             BadFile::damaged(&folder.join("recognise.onnx"), why)
         })?;
-        let work = Work {
-            detect: load("detect.onnx", "those of a detector")?,
-            turn: load("turn.onnx", "those of a classifier")?,
-            recognise,
-            canvas: Canvas::default(),
-        };
+        let more = (1..desks).map(|_| desk());
+        let desks: Result<Vec<Desk>, BadFile> = std::iter::once(Ok(first)).chain(more).collect();
         Ok(Model {
-            work: Mutex::new(work),
+            desks: desks?.into_iter().map(Mutex::new).collect(),
             letters,
         })
+    }
+
+    /// A desk that is free, or the first one when it becomes so.
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        let free = self.desks.iter().find_map(|desk| match desk.try_lock() {
+            Ok(desk) => Some(desk),
+            Err(TryLockError::Poisoned(left)) => Some(left.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        free.unwrap_or_else(|| self.desks[0].lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -107,14 +123,15 @@ impl PaddleOcr {
 impl Eyes for PaddleOcr {
     fn look(&mut self, _at: MediaTime, picture: &Picture<Planes>, side: u32) -> Result<Vec<Spot>, Fault> {
         check(picture).map_err(reset)?;
-        let mut work = self.model.work.lock().unwrap_or_else(PoisonError::into_inner);
-        work.look(picture, side as f32).map_err(reset)
+        self.model.desk().look(picture, side as f32).map_err(reset)
     }
 
     fn read(&mut self, _at: MediaTime, picture: &Picture<Planes>, slant: &Slant) -> Result<Text, Fault> {
         check(picture).map_err(reset)?;
-        let mut work = self.model.work.lock().unwrap_or_else(PoisonError::into_inner);
-        work.read(picture, slant, &self.model.letters).map_err(reset)
+        self.model
+            .desk()
+            .read(picture, slant, &self.model.letters)
+            .map_err(reset)
     }
 }
 
@@ -122,7 +139,7 @@ fn reset(why: impl std::fmt::Display) -> Fault {
     Fault::Reset(format!("reader: {why}"))
 }
 
-impl Work {
+impl Desk {
     fn look(&mut self, picture: &Picture<Planes>, side: f32) -> Result<Vec<Spot>, ort::Error> {
         let (width, height) = (picture.width as f32, picture.height as f32);
         let longest = width.max(height);

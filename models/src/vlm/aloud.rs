@@ -10,8 +10,6 @@ use super::turn::Query;
 /// Numbers of said questions begin here: phrases of a session are counted from it.
 pub const SAID: u64 = 1 << 40;
 
-/// Who goes on within this has only taken a breath: what the voice detector takes for one stretch of speech.
-const BREATH: Span = Span::from_millis(1_152);
 /// Words of a stretch that are kept, in characters: no question is as long.
 const LONGEST: usize = 1_000;
 
@@ -28,6 +26,8 @@ pub enum Meant {
 /// asked before.
 pub struct Aloud {
     meant: Meant,
+    /// Who goes on within this has only taken a breath.
+    breath: Span,
     /// The stretch of speech so far, and where it ends.
     said: Option<(String, MediaTime)>,
     /// The question that was asked in it.
@@ -35,10 +35,11 @@ pub struct Aloud {
 }
 
 impl Aloud {
-    /// Listens for what is `meant`.
-    pub fn new(meant: Meant) -> Aloud {
+    /// Listens for what is `meant` in stretches of speech, in which nobody rests for longer than a `breath`.
+    pub fn new(meant: Meant, breath: Span) -> Aloud {
         Aloud {
             meant,
+            breath,
             said: None,
             asked: None,
         }
@@ -48,7 +49,7 @@ impl Aloud {
         let (Some(first), Some(last)) = (unit.item.words.first(), unit.item.words.last()) else {
             return;
         };
-        let goes_on = |(said, end): &(String, MediaTime)| first.start - *end <= BREATH && said.len() < LONGEST;
+        let goes_on = |(said, end): &(String, MediaTime)| first.start - *end <= self.breath && said.len() < LONGEST;
         let text = match self.said.take().filter(goes_on) {
             Some((said, _)) => format!("{said} {}", unit.item.text()),
             None => {
@@ -107,6 +108,8 @@ mod tests {
 
     use super::*;
 
+    const BREATH: Span = Span::from_millis(1_200);
+
     /// What comes of phrases, each with when it began and ended: questions, and the numbers of those taken back.
     fn asked(aloud: &mut Aloud, phrases: &[(&str, i64, i64)]) -> (Vec<String>, Vec<u64>) {
         let (mut questions, mut cancelled) = (Vec::new(), Vec::new());
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_breath_does_not_cut_a_question_in_two_and_silence_does() {
-        let mut aloud = Aloud::new(Meant::Named("computer".into()));
+        let mut aloud = Aloud::new(Meant::Named("computer".into()), BREATH);
         let phrases = [
             ("computer", 0, 500),
             ("what does", 900, 1_300),
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn who_never_stops_talking_fills_no_memory() {
-        let mut aloud = Aloud::new(Meant::Named("computer".into()));
+        let mut aloud = Aloud::new(Meant::Named("computer".into()), BREATH);
         let phrase = "so it goes on and on ".repeat(4);
         for number in 0..1_000 {
             asked(&mut aloud, &[(&phrase, number * 1_000, number * 1_000 + 900)]);
@@ -182,8 +185,8 @@ mod tests {
 
     #[test]
     fn what_is_meant_for_the_engine_is_told_from_other_talk() {
-        let named = Aloud::new(Meant::Named("hey computer".into()));
-        let questions = Aloud::new(Meant::Questions("computer".into()));
+        let named = Aloud::new(Meant::Named("hey computer".into()), BREATH);
+        let questions = Aloud::new(Meant::Questions("computer".into()), BREATH);
         for (aloud, said, asked) in [
             (&named, "Hey, Computer: what is this?", Some("what is this?")),
             (&named, "hey computer", None),

@@ -27,7 +27,7 @@ fn folder() -> PathBuf {
 fn eyes() -> PaddleOcr {
     let files = files();
     let runtime = Runtime::open(&files.onnxruntime).expect("installed");
-    PaddleOcr::new(Arc::new(Model::open(&runtime, &files.ocr, 1).expect("installed")))
+    PaddleOcr::new(Arc::new(Model::open(&runtime, &files.ocr, 1, 2).expect("installed")))
 }
 
 /// A drawn picture as a decoder hands it over: planar, limited range, BT.601.
@@ -207,6 +207,20 @@ fn columns_are_read_one_after_the_other() {
 }
 
 #[test]
+fn three_read_at_two_desks_what_one_reads_alone() {
+    let eyes = eyes();
+    let names = ["columns", "clean-24", "tilted+12"];
+    let alone = names.map(|name| read(&eyes, picture(name)));
+    let together = std::thread::scope(|scope| {
+        let eyes = &eyes;
+        let readers = names.map(|name| scope.spawn(move || read(eyes, picture(name))));
+        readers.map(|reader| reader.join().expect("no panic"))
+    });
+    assert_eq!(together, alone);
+    assert!(alone.iter().all(Option::is_some));
+}
+
+#[test]
 fn a_tilted_sign_is_read_where_it_hangs_and_one_on_its_head_from_its_own_beginning() {
     let eyes = eyes();
     for name in ["tilted+12", "tilted-30", "tilted+90", "tilted+180"] {
@@ -282,7 +296,7 @@ fn a_model_that_is_missing_or_damaged_is_named_with_the_repair() {
     let files = files();
     let runtime = Runtime::open(&files.onnxruntime).expect("installed");
     let folder = tempfile::tempdir().expect("a folder");
-    let problem = Model::open(&runtime, folder.path(), 1)
+    let problem = Model::open(&runtime, folder.path(), 1, 1)
         .err()
         .expect("nothing is there")
         .to_string();
@@ -297,7 +311,7 @@ fn a_model_that_is_missing_or_damaged_is_named_with_the_repair() {
         )
         .expect("copied");
     }
-    let problem = Model::open(&runtime, folder.path(), 1)
+    let problem = Model::open(&runtime, folder.path(), 1, 1)
         .err()
         .expect("a detector knows no letters")
         .to_string();

@@ -1,5 +1,5 @@
-//! `make eval`: the recognisers that have their files, over labelled recordings where they are present, and PocketSphinx as it comes
-//! beside them. Errors and delays by set, as a table for people and, in the last line, as one JSON object.
+//! `make eval`: the recognisers that have their files, over labelled recordings where they are present, else over synthetic speech,
+//! over noise and music, and PocketSphinx as it comes beside them. Errors and delays by set, as a table for people and, in the last line, as one JSON object.
 //!
 //! `--quick` takes about twenty recordings, `--most N` about N; `--set NAME` one set; `--moonshine FOLDER` and `--whisper FILE` name
 //! models, else those are taken that were pulled under the names in the settings; `--wall` measures work by the clock instead of by
@@ -11,6 +11,8 @@
 mod chain;
 #[path = "../eval/material.rs"]
 mod material;
+#[path = "../eval/music.rs"]
+mod music;
 #[path = "../eval/noise.rs"]
 mod noise;
 #[path = "../eval/score.rs"]
@@ -98,17 +100,13 @@ fn wanted(arguments: Vec<String>) -> Result<Wanted> {
 }
 
 fn evaluate(wanted: &Wanted) -> Result<()> {
-    let Some(material) = Material::find() else {
-        println!("eval: no recordings beside the checkout (HEARSIGHT_EVAL, ../shared/eval): nothing to measure");
-        println!(
-            "{}",
-            json!({ "notes": "no recordings", "machine": machine(), "commit": commit() })
-        );
-        return Ok(());
-    };
+    let material = Material::find();
+    if !material.is_recorded() {
+        println!("eval: no recordings beside the checkout (HEARSIGHT_EVAL, ../shared/eval): flite speaks instead");
+    }
     let engines = Engines::open(wanted)?;
     let given = Given::new(wanted, &material)?;
-    let mut sets = material.sets(wanted.quick);
+    let mut sets = material.sets(wanted.quick)?;
     sets.retain(|(name, _)| wanted.set.as_ref().is_none_or(|set| set == name));
     let mut results = Map::new();
     for engine in engines.list() {
@@ -127,6 +125,7 @@ fn evaluate(wanted: &Wanted) -> Result<()> {
     );
     println!("speech: from the end of speech to its final words; over: to the end of the segment");
     println!("early/min: final words told while speech went on later; ends/min: segments that ended while it did");
+    results.insert("recorded".to_owned(), material.is_recorded().into());
     results.insert("machine".to_owned(), machine());
     results.insert("commit".to_owned(), json!(commit()));
     results.insert("quick".to_owned(), wanted.quick.is_some().into());
@@ -210,7 +209,7 @@ fn heard(
                 (&recording.speaker, Hearing::new(recogniser), worker)
             }
         };
-        let samples = sound::load(&recording.path)?;
+        let samples = recording.load()?;
         let watch = stopwatch(wanted, worker);
         let run = chain::run(
             engines.silero()?,
@@ -232,7 +231,7 @@ fn alone(recordings: &[Recording], wanted: &Wanted, given: &Given, engines: &Eng
     let watch = stopwatch(wanted, Some(alone.pid()));
     let mut tally = Tally::default();
     for recording in recordings {
-        let samples = sound::load(&recording.path)?;
+        let samples = recording.load()?;
         let run = chain::alone(&mut alone, &given.sound(recording, &samples)?, &watch)?;
         tally.add(recording, &samples, run);
     }

@@ -1,45 +1,86 @@
 //! The recordings and what is said in them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use hearsight_tests::rig::sound::Sound;
+
+use super::music;
+use super::sound::{load, resample};
+
+/// What flite is given to say where no recordings of people are.
+const TALK: &str = include_str!("../../../scripts/talk.txt");
+/// Its voices.
+const VOICES: [&str; 3] = ["rms", "slt", "awb"];
+
+/// Where the sound of a recording is.
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    /// At 16 kHz.
+    Made(Arc<[f32]>),
+}
 
 /// One recording.
 #[derive(Clone, Debug)]
 pub(crate) struct Recording {
-    /// The file.
-    pub(crate) path: PathBuf,
+    source: Source,
     /// Who speaks; what is learnt of a voice is kept for it.
     pub(crate) speaker: String,
     /// What is said; none in noise.
     pub(crate) reference: String,
 }
 
-/// The folder of recordings.
+impl Recording {
+    /// Its sound at 16 kHz, channels averaged.
+    pub(crate) fn load(&self) -> Result<Vec<f32>> {
+        match &self.source {
+            Source::File(path) => load(path),
+            Source::Made(samples) => Ok(samples.to_vec()),
+        }
+    }
+}
+
+/// The folder of recordings, where there is one.
 pub(crate) struct Material {
-    root: PathBuf,
+    root: Option<PathBuf>,
 }
 
 impl Material {
-    /// `HEARSIGHT_EVAL`, or `shared/eval` beside the checkout; none where neither is.
-    pub(crate) fn find() -> Option<Material> {
+    /// `HEARSIGHT_EVAL`, or `shared/eval` beside the checkout.
+    pub(crate) fn find() -> Material {
         let named = std::env::var_os("HEARSIGHT_EVAL").map(PathBuf::from);
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/eval");
-        let root = named.unwrap_or(beside);
-        root.is_dir().then_some(Material { root })
+        let root = Some(named.unwrap_or(beside)).filter(|root| root.is_dir());
+        Material { root }
     }
-    /// The sets that are present, each with its recordings in order; `quick` keeps about so many over all sets.
-    pub(crate) fn sets(&self, quick: Option<usize>) -> Vec<(String, Vec<Recording>)> {
+
+    /// Whether there are recordings of people.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// The sets that are present, each with its recordings in order; `quick` keeps about so many over all sets. Where nobody was
+    /// recorded, flite speaks; music is played here.
+    pub(crate) fn sets(&self, quick: Option<usize>) -> Result<Vec<(String, Vec<Recording>)>> {
         let read = |part: &str| {
             let all = self.tsv("speech/librispeech", 4);
-            all.into_iter()
-                .filter(|recording| recording.path.iter().any(|folder| folder == part))
-                .collect()
+            let of = |recording: &Recording| match &recording.source {
+                Source::File(path) => path.iter().any(|folder| folder == part),
+                Source::Made(_) => false,
+            };
+            all.into_iter().filter(of).collect()
         };
+        let synthetic = if self.is_recorded() { Vec::new() } else { synthetic()? };
         let mut sets: Vec<(String, Vec<Recording>)> = vec![
             ("librispeech-clean".to_owned(), read("train-clean-100")),
             ("librispeech-other".to_owned(), read("test-other")),
             ("misc".to_owned(), self.tsv("speech/misc", 1)),
             ("digits".to_owned(), self.digits()),
+            ("synthetic".to_owned(), synthetic),
             ("noise".to_owned(), self.noise()),
+            ("music".to_owned(), played()),
         ];
         sets.retain(|(_, recordings)| !recordings.is_empty());
         if let Some(most) = quick {
@@ -49,12 +90,14 @@ impl Material {
                 *recordings = recordings.iter().step_by(step).cloned().collect();
             }
         }
-        sets
+        Ok(sets)
     }
 
     /// `transcripts.tsv`: the file first, the speaker (or the file again) second, the reference in `column`.
     fn tsv(&self, folder: &str, column: usize) -> Vec<Recording> {
-        let folder = self.root.join(folder);
+        let Some(folder) = self.root.as_ref().map(|root| root.join(folder)) else {
+            return Vec::new();
+        };
         let Ok(text) = std::fs::read_to_string(folder.join("transcripts.tsv")) else {
             return Vec::new();
         };
@@ -64,7 +107,7 @@ impl Material {
             let path = folder.join(fields.first()?);
             let speaker = if column == 1 { fields[0] } else { fields[1] }.to_owned();
             path.is_file().then_some(Recording {
-                path,
+                source: Source::File(path),
                 speaker,
                 reference,
             })
@@ -85,11 +128,12 @@ impl Material {
             Some(Recording {
                 speaker: parts.next()?.to_owned(),
                 reference,
-                path,
+                source: Source::File(path),
             })
         };
         let mut all: Vec<Recording> = self.files("speech/digits").into_iter().filter_map(recording).collect();
-        all.sort_by(|one, other| (&one.speaker, &one.path).cmp(&(&other.speaker, &other.path)));
+        // Files are in order already.
+        all.sort_by(|one, other| one.speaker.cmp(&other.speaker));
         all
     }
 
@@ -102,13 +146,13 @@ impl Material {
         let recording = |path: PathBuf| Recording {
             speaker: path.display().to_string(),
             reference: String::new(),
-            path,
+            source: Source::File(path),
         };
         self.files("noise").into_iter().filter(silent).map(recording).collect()
     }
 
     fn files(&self, folder: &str) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else {
+        let Some(Ok(entries)) = self.root.as_ref().map(|root| std::fs::read_dir(root.join(folder))) else {
             return Vec::new();
         };
         let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -116,4 +160,31 @@ impl Material {
         files.sort();
         files
     }
+}
+
+/// The sample talk, sentence by sentence, by each voice.
+fn synthetic() -> Result<Vec<Recording>> {
+    let sentences = || TALK.lines().filter(|line| !line.trim().is_empty());
+    let spoken = |(voice, sentence): (&str, &str)| {
+        let sound = Sound::spoken(voice, sentence)?;
+        Ok(Recording {
+            source: Source::Made(resample(&sound.samples, sound.rate as usize).into()),
+            speaker: voice.to_owned(),
+            reference: sentence.to_owned(),
+        })
+    };
+    VOICES
+        .iter()
+        .flat_map(|voice| sentences().map(|sentence| (*voice, sentence)))
+        .map(spoken)
+        .collect()
+}
+
+fn played() -> Vec<Recording> {
+    let recording = |(name, samples): (&str, Vec<f32>)| Recording {
+        source: Source::Made(samples.into()),
+        speaker: name.to_owned(),
+        reference: String::new(),
+    };
+    music::pieces().into_iter().map(recording).collect()
 }

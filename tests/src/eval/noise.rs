@@ -9,13 +9,13 @@ use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
 
 use super::material::Recording;
-use super::sound::{RATE, load};
+use super::sound::RATE;
 
 /// All of these recordings, each as loud as the others, one after another.
 pub(crate) fn loads(recordings: &[Recording]) -> Result<Vec<f32>> {
     let mut all = Vec::new();
     for recording in recordings {
-        let samples = load(&recording.path)?;
+        let samples = recording.load()?;
         let loud = level(&samples).max(1e-6);
         all.extend(samples.iter().map(|sample| sample / loud));
     }

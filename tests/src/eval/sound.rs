@@ -61,7 +61,7 @@ pub(crate) fn load(path: &Path) -> Result<Vec<f32>> {
 }
 
 /// To 16 kHz by a windowed sinc of 16 zero crossings: measuring needs no speed.
-fn resample(samples: &[f32], rate: usize) -> Vec<f32> {
+pub(crate) fn resample(samples: &[f32], rate: usize) -> Vec<f32> {
     if rate == RATE || rate == 0 {
         return samples.to_vec();
     }

@@ -18,10 +18,15 @@ pub struct Sound {
 impl Sound {
     /// Speech by flite's voice `rms`, which the embedded recogniser understands best, without silence around it.
     pub fn speech(text: &str) -> anyhow::Result<Sound> {
+        Sound::spoken("rms", text)
+    }
+
+    /// Speech by one of flite's voices, without silence around it.
+    pub fn spoken(voice: &str, text: &str) -> anyhow::Result<Sound> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("speech.wav");
         let status = Command::new("flite")
-            .args(["-voice", "rms", "-t", text, "-o"])
+            .args(["-voice", voice, "-t", text, "-o"])
             .arg(&path)
             .stdin(Stdio::null())
             .status()

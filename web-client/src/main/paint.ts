@@ -13,10 +13,12 @@ export function afterPaint(): Promise<number | null> {
     };
     document.addEventListener("visibilitychange", hidden, { once: true });
     requestAnimationFrame(() => {
-      // The change goes into the frame that begins here; the start of the next is the first sign that it is out.
+      const drawn = performance.now();
+      // The change goes into the frame that begins here; the start of the next is the first sign that it is out. A page that is behind
+      // is told starts that are long past.
       requestAnimationFrame((start) => {
         document.removeEventListener("visibilitychange", hidden);
-        resolve(Math.round((performance.timeOrigin + start) * 1000));
+        resolve(Math.round((performance.timeOrigin + Math.max(start, drawn)) * 1000));
       });
     });
   });

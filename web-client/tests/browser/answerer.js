@@ -22,9 +22,9 @@ window.answer = async (offer) => {
       say({ type: "latency", of: message.id, outlet, born_us: sent_us - 174500, measured: true, segments, sent_us });
     };
     window.words = words;
-    const greet = () => say({ type: "session", version: 1, session: "s", recogniser: { name: "Test recogniser", note: "Says what it is told." }, answerer: { name: "Test engine", note: "Says what it is told, too." } });
-    // Not as soon as it is announced, though its state says open by then: Chromium may lose what is sent before the event.
-    channel.addEventListener("open", greet);
+    const greeting = { type: "session", version: 1, session: "s", recogniser: { name: "Test recogniser", note: "Says what it is told." }, answerer: { name: "Test engine", note: "Says what it is told, too." } };
+    // Only when the other side was heard: Chromium says that an announced channel is open before it is, and loses what is sent until then.
+    channel.addEventListener("message", () => say(greeting), { once: true });
   });
   window.offer = offer;
   return await answered();

@@ -14,6 +14,7 @@ use hearsight_core::time::Span;
 use hearsight_live::clock::Clock;
 use hearsight_models::files::BadFile;
 use hearsight_models::runtime::Runtime;
+use hearsight_models::vad;
 use hearsight_models::vlm::Answerer;
 use hearsight_models::vlm::allowance::Allowance;
 use hearsight_models::vlm::aloud::Aloud;
@@ -137,6 +138,8 @@ impl Answers {
             }
         };
         let slice = engine.slice();
+        // What is one stretch of speech to the voice detector.
+        let breath = vad::Config::default().end_delay();
         let config = asking::Config {
             allowed,
             tokens: settings.tokens,
@@ -148,7 +151,10 @@ impl Answers {
             },
         };
         Answering {
-            aloud: settings.aloud.clone().map(|meant| Box::new(Aloud::new(meant)) as _),
+            aloud: settings
+                .aloud
+                .clone()
+                .map(|meant| Box::new(Aloud::new(meant, breath)) as _),
             memory: Box::new(Memory::new(memory::Config {
                 pictures: settings.remembered,
                 bytes: settings.remembered_bytes,

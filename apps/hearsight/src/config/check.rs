@@ -105,6 +105,7 @@ fn seeing(checked: &Checked<'_>) -> Result<Seeing, ConfigError> {
     let threads = checked.integer("seeing.threads", 1..=16)?;
     let reader = Reader {
         threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+        pictures: NonZeroUsize::new(checked.integer("seeing.pictures", 0..=16)?),
         per_second: checked.integer("seeing.per_second", 1..=10)? as u32,
     };
     Ok(Seeing {

@@ -14,6 +14,8 @@ pub struct Seeing {
 pub struct Reader {
     /// That its networks run on.
     pub threads: NonZeroUsize,
+    /// That are read at a time; none: one for every four engine threads.
+    pub pictures: Option<NonZeroUsize>,
     /// Readings a second of one session while its picture changes, at most.
     pub per_second: u32,
 }

@@ -335,7 +335,7 @@ fn models(config: &Config, findings: &mut Vec<Finding>) {
                 Err(problem) => Finding::bad("assets.silero", problem),
             });
             if let Some(reader) = config.seeing.reader {
-                findings.push(match ocr::Model::open(&runtime, &assets.ocr, reader.threads.get()) {
+                findings.push(match ocr::Model::open(&runtime, &assets.ocr, reader.threads.get(), 1) {
                     Ok(_) => Finding::good("assets.ocr", "the reader's models can be opened"),
                     Err(problem) => Finding::bad("assets.ocr", problem),
                 });

@@ -269,6 +269,9 @@ impl Cap {
         if let Some(heard) = &mut self.heard {
             *heard = (*heard).max(now - APART);
         }
+        if self.cap.is_none() {
+            self.reason = Reason::Still;
+        }
     }
 
     /// So many pictures a second came lately. Where a cap has the encoder leave some out, more is sent, and for a while no less.

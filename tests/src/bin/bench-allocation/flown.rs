@@ -66,6 +66,14 @@ impl Scheme {
         }
     }
 
+    /// The most that it sends, in bits per second, whatever was learnt.
+    pub(crate) fn most(self) -> u32 {
+        match self {
+            Scheme::Fixed(cap) => cap,
+            _ => MOST,
+        }
+    }
+
     fn mode(self) -> Mode {
         match self {
             Scheme::Uniform | Scheme::Fixed(_) => Mode::Off,
@@ -77,7 +85,7 @@ impl Scheme {
 }
 
 /// What came of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Flown {
     /// Question by question, by the reader.
     pub answered: Vec<bool>,
@@ -89,6 +97,8 @@ pub(crate) struct Flown {
     pub late: Vec<f64>,
     /// How often nothing new was to be seen for [`STALL`].
     pub stalls: usize,
+    /// The most that congestion control ever allowed, in bits per second: a fixed cap that is no lower changes nothing.
+    pub allowed: u32,
 }
 
 /// Who looks.
@@ -199,11 +209,8 @@ impl Pilot {
         self.hear(now)?;
         let wanted = self.heed.wanted(now);
         let allowed = self.flight.target(now);
-        let fixed = match self.scheme {
-            Scheme::Fixed(cap) => cap,
-            _ => MOST,
-        };
-        let rate = allowed.min(wanted.cap.unwrap_or(MOST)).min(fixed);
+        self.flown.allowed = self.flown.allowed.max(allowed);
+        let rate = allowed.min(wanted.cap.unwrap_or(MOST)).min(self.scheme.most());
         let lost = self.flight.control().loss();
         let fps = wanted
             .slot

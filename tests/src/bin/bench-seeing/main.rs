@@ -105,7 +105,7 @@ fn measure() -> Result<()> {
     let wanted = wanted()?;
     let files = Files::under(&deps());
     let runtime = Runtime::open(&files.onnxruntime)?;
-    let reader = Arc::new(ocr::Model::open(&runtime, &files.ocr, THREADS)?);
+    let reader = Arc::new(ocr::Model::open(&runtime, &files.ocr, THREADS, 1)?);
     let config = Config {
         threads: THREADS,
         ..Config::default()

@@ -95,9 +95,9 @@ export class WaterfallView {
     let from = 0;
     this.list.replaceChildren(
       ...latency.segments.map((segment) => {
-        const row = segmentRow(segment, Math.max(0, from) / whole, Math.max(0, segment.us ?? 0) / whole);
+        const begins = within(from / whole);
         from += segment.us ?? 0;
-        return row;
+        return segmentRow(segment, begins, Math.max(0, within(from / whole) - begins));
       }),
     );
     this.felt.textContent = msText(latency.felt_us);
@@ -110,10 +110,14 @@ export class WaterfallView {
   }
 }
 
+function within(share: number): number {
+  return Math.min(Math.max(share, 0), 1);
+}
+
 function segmentRow(segment: Segment, from: number, share: number): HTMLElement {
   const bar = make("span", "bar");
   bar.style.setProperty("--from", from.toFixed(4));
-  bar.style.setProperty("--share", Math.min(share, 1).toFixed(4));
+  bar.style.setProperty("--share", share.toFixed(4));
   const row = rowOf(SEGMENTS[segment.name] ?? segment.name, bar, segment.us === null ? "unknown" : msText(segment.us));
   row.dataset["segment"] = segment.name;
   row.dataset["us"] = segment.us === null ? "" : String(segment.us);

@@ -66,6 +66,7 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("hearing.denoise", "true".into()),
         ("seeing.reader", "false".into()),
         ("seeing.threads", "3".into()),
+        ("seeing.pictures", "2".into()),
         ("seeing.per_second", "4".into()),
     ];
     all.extend(ask::others_of_ask(pem));

@@ -282,6 +282,15 @@ fn hostile_word_is_refused_counted_and_changes_nothing() {
 }
 
 #[test]
+fn a_picture_that_stands_since_before_the_question_is_told_to_stand() {
+    let mut cap = Cap::default();
+    cap.ask(Moment::from_millis(100), Kind::Text);
+    cap.still(Moment::from_millis(600));
+    let decision = cap.decide(Moment::from_millis(600), u32::MAX);
+    assert_eq!((decision.cap, decision.reason), (None, Reason::Still));
+}
+
+#[test]
 fn a_still_picture_is_not_capped_for_the_little_it_takes_and_drawn_anew_where_it_is_poor() {
     let tell = |cap: &mut Cap, millis: i64, readability: f32, rate: u32| {
         let now = Moment::from_millis(millis);
