@@ -68,8 +68,8 @@ pub(crate) struct Figures {
     best_fixed: Scheme,
     gain: Option<f64>,
     saved: Option<f64>,
-    /// Accuracy of cap and regions less that of uniform, and its interval of 95 %.
-    difference: (f64, f64, f64),
+    /// Accuracy of these less that of uniform, and its interval of 95 %.
+    differences: [(&'static str, (f64, f64, f64)); 2],
 }
 
 impl Figures {
@@ -82,7 +82,8 @@ impl Figures {
             accuracy.then(other.1.kbps.total_cmp(&one.1.kbps))
         });
         let best_fixed = best.map_or(Scheme::Uniform, |(scheme, _)| *scheme);
-        let (uniform, regions) = (&pooled[&Scheme::Uniform], &pooled[&Scheme::CapRegions]);
+        let uniform = &pooled[&Scheme::Uniform];
+        let less = |scheme: Scheme| bootstrap(&pooled[&scheme].answered, &uniform.answered);
         let alike: Vec<(f64, f64)> = fixed()
             .map(|(_, pooled)| (pooled.kbps, pooled.accuracy))
             .chain([(uniform.kbps, uniform.accuracy)])
@@ -102,7 +103,7 @@ impl Figures {
             best_fixed,
             gain,
             saved: as_good.reduce(f64::max),
-            difference: bootstrap(&regions.answered, &uniform.answered),
+            differences: [("cap_regions", less(Scheme::CapRegions)), ("full", less(Scheme::Full))],
             pooled: pooled.clone(),
         }
     }
@@ -147,13 +148,14 @@ impl Figures {
                 );
             }
         }
-        let (middle, low, high) = self.difference;
-        println!(
-            "  cap_regions less uniform: {:+.1} points [{:+.1}, {:+.1}]",
-            middle * 100.0,
-            low * 100.0,
-            high * 100.0
-        );
+        for (name, (middle, low, high)) in self.differences {
+            println!(
+                "  {name} less uniform: {:+.1} points [{:+.1}, {:+.1}]",
+                middle * 100.0,
+                low * 100.0,
+                high * 100.0
+            );
+        }
     }
 
     /// The figures under the names that benches have.
@@ -161,6 +163,7 @@ impl Figures {
         let mut notes = Map::new();
         let mut told = Map::new();
         for (scheme, name) in [
+            (Scheme::Crates, "webrtc"),
             (Scheme::Uniform, "uniform"),
             (self.best_fixed, "best_fixed"),
             (Scheme::Cap, "cap"),
@@ -188,8 +191,13 @@ impl Figures {
                 .filter(|((one, trace), _)| *one == scheme && cellular.contains(trace));
             Pooled::new(of.map(|(_, flown)| flown).collect()).p95
         };
-        let gain = p95(Scheme::Uniform) - p95(Scheme::CapRegions);
-        let (middle, low, high) = self.difference;
+        let less_uniform: Map<String, Value> = self
+            .differences
+            .iter()
+            .map(|(name, (middle, low, high))| {
+                (name.to_string(), json!({"accuracy": middle, "low": low, "high": high}))
+            })
+            .collect();
         let by_trace: Map<String, Value> = material
             .traces
             .iter()
@@ -203,12 +211,16 @@ impl Figures {
         told.extend([
             ("accuracy_gain_at_400kbps".into(), json!(self.gain)),
             ("bits_saved_at_equal_accuracy".into(), json!(self.saved)),
-            ("p95_gain_ms".into(), json!(gain)),
-            ("best_fixed_cap".into(), json!(self.best_fixed.name())),
             (
-                "cap_regions_less_uniform".into(),
-                json!({"accuracy": middle, "low": low, "high": high}),
+                "p95_gain_ms".into(),
+                json!(p95(Scheme::Uniform) - p95(Scheme::CapRegions)),
             ),
+            (
+                "p95_gain_over_webrtc_ms".into(),
+                json!(p95(Scheme::Crates) - p95(Scheme::CapRegions)),
+            ),
+            ("best_fixed_cap".into(), json!(self.best_fixed.name())),
+            ("less_uniform".into(), Value::Object(less_uniform)),
             ("questions".into(), json!(self.pooled[&Scheme::Uniform].answered.len())),
             ("by_trace".into(), Value::Object(by_trace)),
             ("notes".into(), Value::Object(notes)),
@@ -219,7 +231,10 @@ impl Figures {
 
 impl Scheme {
     fn is_ours(&self) -> bool {
-        matches!(self, Scheme::Cap | Scheme::CapRegions | Scheme::Full)
+        matches!(
+            self,
+            Scheme::Cap | Scheme::CapRegions | Scheme::Full | Scheme::FullBelow(_)
+        )
     }
 }
 

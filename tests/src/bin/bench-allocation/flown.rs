@@ -6,14 +6,15 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use hearsight::allocate::{Heed, Mode, Spender};
 use hearsight::budget;
+use hearsight::send::estimate::Crates;
 use hearsight::wire::allocation::Allocation;
 use hearsight_codecs::encode::{H264Config, H264Encoder, Preset};
 use hearsight_codecs::h264::{Config as DecoderConfig, Decoder};
 use hearsight_codecs::measure::{Meter, PictureStats};
 use hearsight_core::allocate::{least_rate, picture_loss};
-use hearsight_core::congestion::{Controller, Limits};
+use hearsight_core::congestion::{Controller, Fate, Limits};
 use hearsight_core::media::{Decoded, Packet, Picture, Planes, Reading};
-use hearsight_core::network::flight::Flight;
+use hearsight_core::network::flight::{Control, Flight};
 use hearsight_core::network::uplink::{Path, Uplink};
 use hearsight_core::stage::{Engine, Outbox, Signal, Stage, Wake};
 use hearsight_core::stamped::Stamped;
@@ -42,7 +43,9 @@ const STALL: Span = Span::from_millis(400);
 /// Who decides on bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scheme {
-    /// Congestion control alone, all blocks alike.
+    /// The `webrtc` crate's congestion control alone.
+    Crates,
+    /// Ours alone, all blocks alike.
     Uniform,
     /// Never more than so many bits a second.
     Fixed(u32),
@@ -52,34 +55,38 @@ pub(crate) enum Scheme {
     CapRegions,
     /// And the rate of pictures.
     Full,
+    /// All of it below a ceiling of so many bits a second: what is lost where there is less.
+    FullBelow(u32),
 }
 
 impl Scheme {
     /// For tables.
     pub(crate) fn name(self) -> String {
         match self {
+            Scheme::Crates => "webrtc's".into(),
             Scheme::Uniform => "uniform".into(),
             Scheme::Fixed(cap) => format!("fixed {}", cap / 1_000),
             Scheme::Cap => "cap".into(),
             Scheme::CapRegions => "cap_regions".into(),
             Scheme::Full => "full".into(),
+            Scheme::FullBelow(ceiling) => format!("full ≤{}", ceiling / 1_000),
         }
     }
 
     /// The most that it sends, in bits per second, whatever was learnt.
     pub(crate) fn most(self) -> u32 {
         match self {
-            Scheme::Fixed(cap) => cap,
+            Scheme::Fixed(most) | Scheme::FullBelow(most) => most,
             _ => MOST,
         }
     }
 
     fn mode(self) -> Mode {
         match self {
-            Scheme::Uniform | Scheme::Fixed(_) => Mode::Off,
+            Scheme::Crates | Scheme::Uniform | Scheme::Fixed(_) => Mode::Off,
             Scheme::Cap => Mode::Cap,
             Scheme::CapRegions => Mode::CapRegions,
-            Scheme::Full => Mode::Full,
+            Scheme::Full | Scheme::FullBelow(_) => Mode::Full,
         }
     }
 }
@@ -109,9 +116,55 @@ pub(crate) struct Engines {
     pub glance: Arc<Glance>,
 }
 
+/// Who says what the path takes.
+enum Controlled {
+    Ours(Box<Controller>),
+    Crates(Box<Crates>),
+}
+
+impl Controlled {
+    fn new(scheme: Scheme, limits: Limits) -> Controlled {
+        match scheme {
+            Scheme::Crates => Controlled::Crates(Box::new(Crates::new(limits, Clock::new()))),
+            _ => Controlled::Ours(Box::new(Controller::new(limits))),
+        }
+    }
+
+    /// The share of packets that was lost lately; nobody asks for it where the crate's decides.
+    fn loss(&self) -> f64 {
+        match self {
+            Controlled::Ours(ours) => ours.loss(),
+            Controlled::Crates(_) => 0.0,
+        }
+    }
+}
+
+impl Control for Controlled {
+    fn sent(&mut self, now: Moment) {
+        match self {
+            Controlled::Ours(ours) => ours.sent(now),
+            Controlled::Crates(theirs) => theirs.sent(now),
+        }
+    }
+
+    fn heard(&mut self, now: Moment, fates: &[Fate]) {
+        match self {
+            Controlled::Ours(ours) => ours.heard(now, fates),
+            Controlled::Crates(theirs) => theirs.heard(now, fates),
+        }
+    }
+
+    fn target(&self, now: Moment) -> u32 {
+        match self {
+            Controlled::Ours(ours) => ours.target(now),
+            Controlled::Crates(theirs) => theirs.target(now),
+        }
+    }
+}
+
 struct Pilot {
     scheme: Scheme,
-    flight: Flight<Controller>,
+    flight: Flight<Controlled>,
     encoder: H264Encoder,
     decoder: Decoder,
     meter: Meter,
@@ -183,7 +236,7 @@ impl Pilot {
         heed.greeted("bench");
         Ok(Pilot {
             scheme,
-            flight: Flight::new(uplink, Controller::new(limits), BACK, Moment::ZERO),
+            flight: Flight::new(uplink, Controlled::new(scheme, limits), BACK, Moment::ZERO),
             encoder,
             decoder: Decoder::new(DecoderConfig::default())?,
             meter: Meter::default(),

@@ -1,7 +1,8 @@
 //! `make bench-allocation`: questions about small print on signs before leaves that go by, asked over recorded uplinks in virtual
-//! time, with the real coder, the real reader, glance and the real allocation of bits: congestion control alone, every fixed cap, a cap that is learnt, with regions, with the
-//! rate of pictures. The same scenes, preset and key pictures for all. Before it, the controller itself, beside that of the
-//! `webrtc` crate. A table for people, a plot in `artefacts/allocation.svg`, and in the last line one JSON object.
+//! time, with the real coder, the real reader, glance and the real allocation of bits: congestion control alone (the `webrtc` crate's,
+//! and ours), every fixed cap, a cap that is learnt, with regions, with the rate of pictures, and that below a ceiling. The same
+//! scenes, preset and key pictures for all. Before it, the controllers by themselves. A table for people, a plot in
+//! `artefacts/allocation.svg`, and in the last line one JSON object.
 //!
 //! `--scenes N`, `--traces N`: fewer, for a look.
 
@@ -29,7 +30,17 @@ use flown::{Engines, Flown, Scheme};
 use material::Material;
 
 /// What is not a fixed cap.
-const LEARNT: [Scheme; 4] = [Scheme::Uniform, Scheme::Cap, Scheme::CapRegions, Scheme::Full];
+const LEARNT: [Scheme; 9] = [
+    Scheme::Crates,
+    Scheme::Uniform,
+    Scheme::Cap,
+    Scheme::CapRegions,
+    Scheme::Full,
+    Scheme::FullBelow(175_000),
+    Scheme::FullBelow(150_000),
+    Scheme::FullBelow(125_000),
+    Scheme::FullBelow(100_000),
+];
 /// Flights at a time: the machine that this is built on has two cores.
 const AT_A_TIME: usize = 2;
 

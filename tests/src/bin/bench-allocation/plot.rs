@@ -73,9 +73,10 @@ pub(crate) fn svg(pooled: &BTreeMap<Scheme, Pooled>) -> String {
 fn colour(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Fixed(_) => "#999",
+        Scheme::Crates => "#555",
         Scheme::Uniform => "#c33",
         Scheme::Cap => "#e90",
         Scheme::CapRegions => "#27b",
-        Scheme::Full => "#282",
+        Scheme::Full | Scheme::FullBelow(_) => "#282",
     }
 }

@@ -7,9 +7,16 @@ use super::*;
 #[test]
 fn the_reader_is_as_quick_as_it_is_asked_to_be() {
     let reader = |flags: &[&str]| loaded(flags, around(&[], None)).map(|(config, _)| config.seeing.reader);
-    let told = reader(&["--seeing-threads", "3", "--seeing-per-second", "4", "--seeing-pictures", "2"])
-        .unwrap()
-        .unwrap();
+    let told = reader(&[
+        "--seeing-threads",
+        "3",
+        "--seeing-per-second",
+        "4",
+        "--seeing-pictures",
+        "2",
+    ])
+    .unwrap()
+    .unwrap();
     assert_eq!((told.threads.get(), told.per_second), (3, 4));
     assert_eq!(told.pictures.map(NonZeroUsize::get), Some(2));
     assert_eq!(reader(&[]).unwrap().unwrap().pictures, None);
