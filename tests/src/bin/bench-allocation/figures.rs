@@ -58,6 +58,16 @@ impl Pooled {
     }
 }
 
+/// Every scheme over every recording.
+fn by_trace(flights: &crate::Flights, material: &Material) -> Value {
+    let traces = material.traces.iter().enumerate().map(|(index, recording)| {
+        let of = flights.iter().filter(|((_, trace), _)| *trace == index);
+        let schemes = of.map(|((scheme, _), flown)| (scheme.name(), Pooled::new(vec![flown]).json()));
+        (recording.name.clone(), Value::Object(schemes.collect()))
+    });
+    Value::Object(traces.collect())
+}
+
 fn share(answered: &[bool]) -> f64 {
     answered.iter().filter(|answered| **answered).count() as f64 / answered.len().max(1) as f64
 }
@@ -158,9 +168,24 @@ impl Figures {
         }
     }
 
+    /// Why a figure could not be had.
+    fn notes(&self) -> Value {
+        let mut notes = Map::new();
+        if self.gain.is_none() {
+            notes.insert(
+                "accuracy_gain_at_400kbps".into(),
+                json!("no scheme of ours stayed below 400 kbit/s where uniform ones did"),
+            );
+        }
+        if self.saved.is_none() {
+            let why = "no scheme of ours was as accurate as uniform, within a point";
+            notes.insert("bits_saved_at_equal_accuracy".into(), json!(why));
+        }
+        Value::Object(notes)
+    }
+
     /// The figures under the names that benches have.
     pub(crate) fn json(&self, flights: &crate::Flights, material: &Material) -> Value {
-        let mut notes = Map::new();
         let mut told = Map::new();
         for (scheme, name) in [
             (Scheme::Crates, "webrtc"),
@@ -171,16 +196,6 @@ impl Figures {
             (Scheme::Full, "full"),
         ] {
             told.insert(name.into(), self.pooled[&scheme].json());
-        }
-        if self.gain.is_none() {
-            notes.insert(
-                "accuracy_gain_at_400kbps".into(),
-                json!("no scheme of ours stayed below 400 kbit/s where uniform ones did"),
-            );
-        }
-        if self.saved.is_none() {
-            let why = "no scheme of ours was as accurate as uniform, within a point";
-            notes.insert("bits_saved_at_equal_accuracy".into(), json!(why));
         }
         let cellular: Vec<usize> = (0..material.traces.len())
             .filter(|index| material.traces[*index].cellular)
@@ -198,16 +213,6 @@ impl Figures {
                 (name.to_string(), json!({"accuracy": middle, "low": low, "high": high}))
             })
             .collect();
-        let by_trace: Map<String, Value> = material
-            .traces
-            .iter()
-            .enumerate()
-            .map(|(index, recording)| {
-                let of = flights.iter().filter(|((_, trace), _)| *trace == index);
-                let schemes = of.map(|((scheme, _), flown)| (scheme.name(), Pooled::new(vec![flown]).json()));
-                (recording.name.clone(), Value::Object(schemes.collect()))
-            })
-            .collect();
         told.extend([
             ("accuracy_gain_at_400kbps".into(), json!(self.gain)),
             ("bits_saved_at_equal_accuracy".into(), json!(self.saved)),
@@ -222,8 +227,8 @@ impl Figures {
             ("best_fixed_cap".into(), json!(self.best_fixed.name())),
             ("less_uniform".into(), Value::Object(less_uniform)),
             ("questions".into(), json!(self.pooled[&Scheme::Uniform].answered.len())),
-            ("by_trace".into(), Value::Object(by_trace)),
-            ("notes".into(), Value::Object(notes)),
+            ("by_trace".into(), by_trace(flights, material)),
+            ("notes".into(), self.notes()),
         ]);
         Value::Object(told)
     }
