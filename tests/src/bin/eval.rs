@@ -1,5 +1,6 @@
 //! `make eval`: the recognisers that have their files, over labelled recordings where they are present, else over synthetic speech,
-//! over noise and music, and PocketSphinx as it comes beside them. Errors and delays by set, as a table for people and, in the last line, as one JSON object.
+//! over noise and music, and PocketSphinx as it comes beside them. Errors and delays by set, as a table for people and, in the last
+//! line, as one JSON object.
 //!
 //! `--quick` takes about twenty recordings, `--most N` about N; `--set NAME` one set; `--moonshine FOLDER` and `--whisper FILE` name
 //! models, else those are taken that were pulled under the names in the settings; `--wall` measures work by the clock instead of by
