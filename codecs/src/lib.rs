@@ -14,6 +14,7 @@ pub mod measure;
 pub mod opus;
 pub mod quality;
 pub mod resample;
+pub mod scale;
 #[cfg(test)]
 mod scenes;
 pub mod source;

@@ -41,7 +41,7 @@ pub use settings::Source;
 use settings::{Key, Settings};
 pub use view::{MadeOn, View};
 
-use crate::allocate::Mode;
+use crate::allocate::Terms;
 
 /// Where a file is looked for when none is named, the first that exists.
 const FILES: [&str; 2] = ["hearsight.toml", "/etc/hearsight/hearsight.toml"];
@@ -76,7 +76,7 @@ pub struct Config {
     /// How pictures are shown at a higher rate; none: not at all.
     pub view: Option<View>,
     /// What senders are told of what is worth their bits.
-    pub allocate: Mode,
+    pub allocate: Terms,
     /// What is logged, and how.
     pub log: Log,
     /// The microphone of this machine.

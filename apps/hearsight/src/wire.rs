@@ -187,9 +187,14 @@ pub enum ToServer {
     /// Forget what is under way.
     #[serde(rename = "flush")]
     Flush { why: Why },
-    /// How much of the allocation of bits the client wants, whatever the server's settings say.
+    /// How much of the allocation of bits the client wants, whatever the server's settings say, and the most kilobits a second that its
+    /// uplink may take; without the latter, what the settings say.
     #[serde(rename = "allocate")]
-    Allocate { mode: Mode },
+    Allocate {
+        mode: Mode,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most_kbps: Option<u32>,
+    },
     /// A type of a later version.
     #[serde(other, rename = "unknown")]
     Unknown,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ffmpeg_next::format::Pixel;
+use ffmpeg_next::codec::packet::side_data::Type as Side;
 use ffmpeg_next::{Dictionary, Error, Packet as Coded, Rational, codec, encoder, frame, picture};
 use hearsight_core::allocate::Map;
 use hearsight_core::media::{Codec, Packet, Picture, Plane, Planes};
@@ -62,6 +63,7 @@ pub struct H264Encoder {
     key_wanted: bool,
     map: Option<Map>,
     pace: f32,
+    quantiser: Option<f32>,
 }
 
 impl H264Encoder {
@@ -119,6 +121,7 @@ impl H264Encoder {
             key_wanted: false,
             map: None,
             pace: fps as f32,
+            quantiser: None,
         })
     }
 
@@ -155,6 +158,11 @@ impl H264Encoder {
         self.pace
     }
 
+    /// The mean quantiser of the newest picture, 0 (nothing lost) to 51; none before the first.
+    pub fn quantiser(&self) -> Option<f32> {
+        self.quantiser
+    }
+
     /// What it was opened with, and the rate as it is now.
     pub fn config(&self) -> H264Config {
         self.config
@@ -174,6 +182,7 @@ impl H264Encoder {
         self.encoder.send_frame(&input).map_err(refused)?;
         let mut unit = Coded::empty();
         self.encoder.receive_packet(&mut unit).map_err(refused)?;
+        self.quantiser = quantiser(&unit);
         let payload: Arc<[u8]> = unit.data().unwrap_or_default().into();
         Ok(Packet {
             codec: Codec::H264,
@@ -182,6 +191,14 @@ impl H264Encoder {
             missing: 0,
         })
     }
+}
+
+/// What the coder says of its steps: libav has it as a Lagrangian factor, in the first four bytes.
+fn quantiser(unit: &Coded) -> Option<f32> {
+    const LAMBDA_PER_STEP: f32 = 118.0;
+    let side = unit.side_data().find(|side| side.kind() == Side::QualityStats)?;
+    let lambda: [u8; 4] = side.data().get(..4)?.try_into().ok()?;
+    Some(u32::from_le_bytes(lambda) as f32 / LAMBDA_PER_STEP)
 }
 
 /// Half a second: room for a key picture without a burst that a link would not carry.
@@ -341,6 +358,23 @@ mod tests {
             );
             assert!(spent as f64 <= bits as f64 * 1.1, "{preset:?}: {spent} bits for {bits}");
         }
+    }
+
+    #[test]
+    fn the_quantiser_says_how_coarse_the_coder_has_to_be() {
+        let mean = |bitrate: u32| {
+            let mut encoder = encoder(Preset::Veryfast, bitrate);
+            assert_eq!(encoder.quantiser(), None, "nothing was coded");
+            let quantisers: Vec<f32> = (0..30)
+                .map(|number| {
+                    encoder.encode(&scene(number)).expect("coded");
+                    encoder.quantiser().expect("told with every picture")
+                })
+                .collect();
+            quantisers[10..].iter().sum::<f32>() / 20.0
+        };
+        let (fine, coarse) = (mean(6_000_000), mean(400_000));
+        assert!(fine > 10.0 && fine + 6.0 < coarse && coarse <= 51.0, "{fine}, {coarse}");
     }
 
     #[test]

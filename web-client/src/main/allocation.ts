@@ -55,8 +55,8 @@ const MOST_KBPS = 100_000;
 const PACKETS = 3;
 /** The chance that a slot is left without a picture that can be decoded. */
 const MISS = 0.02;
-/** Below so many pictures a second people see single pictures, not motion. */
-const LEAST_FPS = 10;
+/** No fewer pictures a second: a place that is framed is followed from one to the next. */
+const LEAST_FPS = 5;
 /** Slots that make sense, in milliseconds. */
 const SLOTS_MS = [50, 10_000] as const;
 

@@ -190,9 +190,12 @@ export class Session extends Emitter<SessionEvents> {
     return asked;
   }
 
-  /** Chooses how much of the allocation of bits is at work in this session, whatever the server's settings say. */
-  allocate(mode: AllocateMode): void {
-    this.peer?.send(JSON.stringify({ type: "allocate", mode }));
+  /**
+   * Chooses how much of the allocation of bits is at work in this session, whatever the server's settings say, and the most kilobits a
+   * second that its pictures may take (100 at least): an uplink may be paid for by the byte. Without the latter, the settings' holds.
+   */
+  allocate(mode: AllocateMode, most_kbps?: number): void {
+    this.peer?.send(JSON.stringify({ type: "allocate", mode, most_kbps }));
   }
 
   /** Has the server throw away what is queued for this session. */

@@ -169,7 +169,7 @@ export type ToServer =
   | { readonly type: "shown"; readonly id: number; readonly received_us: number; readonly shown_us: number }
   | { readonly type: "ask"; readonly id: number; readonly text: string }
   | { readonly type: "ask.cancel"; readonly id: number }
-  | { readonly type: "allocate"; readonly mode: AllocateMode }
+  | { readonly type: "allocate"; readonly mode: AllocateMode; readonly most_kbps?: number }
   | { readonly type: "flush"; readonly why: FlushWhy };
 
 /** What became of a text: a message, a type of a later version, or nothing usable. */
@@ -436,12 +436,17 @@ const TO_CLIENT: ReadonlyMap<string, (fields: Fields) => ToClient> = new Map<str
   ["error", (f) => ({ type: "error", code: f.text("code"), message: f.text("message") })],
 ]);
 
+function allocate(f: Fields): ToServer {
+  const most_kbps = f.maybe("most_kbps", (fields, name) => fields.count(name));
+  return { type: "allocate", mode: f.one("mode", ALLOCATE_MODES), ...(most_kbps === null ? {} : { most_kbps }) };
+}
+
 const TO_SERVER: ReadonlyMap<string, (fields: Fields) => ToServer> = new Map<string, (fields: Fields) => ToServer>([
   ["clock", (f) => ({ type: "clock", t0_us: f.integer("t0_us") })],
   ["clock.offset", (f) => ({ type: "clock.offset", offset_us: f.integer("offset_us"), error_us: f.count("error_us") })],
   ["shown", (f) => ({ type: "shown", id: f.count("id"), received_us: f.integer("received_us"), shown_us: f.integer("shown_us") })],
   ["ask", (f) => ({ type: "ask", id: askNumber(f), text: f.text("text") })],
   ["ask.cancel", (f) => ({ type: "ask.cancel", id: askNumber(f) })],
-  ["allocate", (f) => ({ type: "allocate", mode: f.one("mode", ALLOCATE_MODES) })],
+  ["allocate", allocate],
   ["flush", (f) => ({ type: "flush", why: f.one("why", WHYS) })],
 ]);

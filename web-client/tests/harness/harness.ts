@@ -45,6 +45,7 @@ function latency(outlet: string, of: number, parts: readonly (readonly [string, 
 function drive(): void {
   say("words.final", 0, "good morning and thank you all for coming", 1_200_000);
   say("words.final", 1, "today we look at where the milliseconds go between a mouth and a screen", 5_400_000);
+  captionsView.end();
   note({ type: "lost", stage: "recognise", why: "too_old", count: 2, at_us: 10_400_000 });
   say("words.final", 2, "every step is stamped and the steps add up", 12_100_000);
   say("words.partial", 3, "so nothing can hide in between them", 17_300_000, 4);

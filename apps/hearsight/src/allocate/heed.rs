@@ -1,19 +1,24 @@
 //! A sender's heed of what the server wishes: only of its own session, only what is newer, only what can be.
 
-use hearsight_core::allocate::{Map, cap};
+use hearsight_core::allocate::{Map, least_rate, picture_loss};
 use hearsight_core::time::{Moment, Span};
 
-use super::Mode;
+use super::{LEAST_KBPS, MOST_KBPS, Mode};
 use crate::wire::allocation::{Allocation, map_from_text};
 
 /// More wishes than this in a second are a flood: a server has four and a cut.
 const MOST_PER_SECOND: u32 = 20;
 /// A wish is heeded for so long: a server that has gone silent decides nothing any more.
 const HEEDED: Span = Span::from_secs(5);
-/// A cap above is none, in kilobits per second.
-const HIGHEST: u32 = 100_000;
 /// Slots that make sense, in milliseconds.
 const SLOTS: std::ops::RangeInclusive<u32> = 50..=10_000;
+
+/// Packets of a picture, as a rule, at the rates where losses matter.
+const PACKETS: u32 = 3;
+/// The chance that a slot is left without a picture that can be decoded.
+const MISS: f64 = 0.02;
+/// No fewer pictures a second than this: a place that is framed is followed from one to the next, and understanding takes its pick.
+const LEAST_FPS: f32 = 5.0;
 
 /// What the server wishes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +29,14 @@ pub struct Wanted {
     pub map: Option<Map>,
     /// In every such stretch of time a picture should arrive that can be decoded.
     pub slot: Option<Span>,
+}
+
+impl Wanted {
+    /// Pictures a second to send where packets are lost with the chance `lost`; none: as many as there are.
+    pub fn fps(&self, lost: f64) -> Option<f32> {
+        let rate = least_rate(picture_loss(lost, PACKETS), MISS, self.slot?)?;
+        Some(rate.max(LEAST_FPS))
+    }
 }
 
 /// What one sender heeds.
@@ -98,11 +111,11 @@ fn wanted(wish: &Allocation) -> Option<Wanted> {
     };
     let sane = wish.slot_ms.is_none_or(|slot| SLOTS.contains(&slot))
         && wish.readability.is_none_or(|share| (0.0..=1.0).contains(&share));
-    let cap = wish.cap_kbps.filter(|cap| *cap <= HIGHEST);
+    let cap = wish.cap_kbps.filter(|cap| *cap <= MOST_KBPS);
     sane.then(|| Wanted {
         // A cap that would starve the stream is the server's mistake.
         cap: cap
-            .map(|cap| (cap * 1_000).max(cap::LEAST))
+            .map(|cap| cap.max(LEAST_KBPS) * 1_000)
             .filter(|_| wish.mode != Mode::Off),
         map: map.filter(|_| wish.mode.has_regions()),
         slot: wish
@@ -166,7 +179,7 @@ mod tests {
                 ..wish(9)
             }
         ));
-        assert_eq!(heed.wanted(now).cap, Some(cap::LEAST), "nobody is starved");
+        assert_eq!(heed.wanted(now).cap, Some(LEAST_KBPS * 1_000), "nobody is starved");
         assert_eq!(
             heed.wanted(now + Span::from_secs(6)),
             Wanted::default(),

@@ -13,3 +13,18 @@ pub use kind::kind_of;
 pub use spender::{Spender, Viewers};
 
 pub use crate::wire::allocation::Mode;
+
+/// A ceiling below is none, in kilobits per second: at less a picture is not worth sending.
+pub const LEAST_KBPS: u32 = 100;
+/// One above neither.
+pub const MOST_KBPS: u32 = 100_000;
+
+/// What a session's sender is to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How much of the allocation of bits is at work.
+    pub mode: Mode,
+    /// Kilobits per second that the uplink may take at most, whatever could be read with more: it may be paid for by the byte.
+    /// None: as many as are of use.
+    pub most_kbps: Option<u32>,
+}

@@ -9,7 +9,7 @@ use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_models::vlm::Answer;
 
-use super::{Mode, kind_of};
+use super::{LEAST_KBPS, MOST_KBPS, Mode, Terms, kind_of};
 use crate::wire::allocation::{Allocation, text_from_map};
 
 /// A question is about what is seen for so long.
@@ -36,6 +36,8 @@ const BESIDE_EVERY: Span = Span::from_secs(15);
 const BESIDE: Span = Span::from_millis(1_500);
 /// Why there is no cap, besides what [`hearsight_core::allocate::Reason`] knows.
 const WATCHED: &str = "watched";
+/// Why there is no more, besides those.
+const CEILING: &str = "ceiling";
 /// Shorter words of a question are in every line.
 const TELLING: usize = 4;
 
@@ -55,6 +57,8 @@ pub struct Spender(Mutex<State>);
 struct State {
     session: String,
     mode: Mode,
+    /// Kilobits per second that are never exceeded.
+    most: Option<u32>,
     /// The client chose the mode itself: then it holds, whoever watches.
     chosen: bool,
     viewers: Viewers,
@@ -77,10 +81,11 @@ struct State {
 
 impl Spender {
     /// For a session of this name; it says nothing while the mode is [`Mode::Off`].
-    pub fn new(session: String, mode: Mode) -> Spender {
+    pub fn new(session: String, terms: Terms) -> Spender {
         Spender(Mutex::new(State {
             session,
-            mode,
+            mode: terms.mode,
+            most: terms.most_kbps,
             chosen: false,
             viewers: Viewers::default(),
             cap: Cap::default(),
@@ -97,11 +102,13 @@ impl Spender {
         }))
     }
 
-    /// The client changes the mode; what was learnt stays. What to tell.
-    pub fn choose(&self, now: Moment, mode: Mode) -> Option<Allocation> {
+    /// The client changes the mode, and the ceiling where it names one; what was learnt stays. What to tell.
+    pub fn choose(&self, now: Moment, terms: Terms) -> Option<Allocation> {
+        let Terms { mode, most_kbps } = terms;
         let mut state = self.lock();
-        let same = state.mode == mode && !state.is_open();
-        (state.mode, state.chosen) = (mode, true);
+        let most = most_kbps.map(|most| most.clamp(LEAST_KBPS, MOST_KBPS)).or(state.most);
+        let same = (state.mode, state.most) == (mode, most) && !state.is_open();
+        (state.mode, state.most, state.chosen) = (mode, most, true);
         if same {
             return None;
         }
@@ -357,14 +364,19 @@ impl State {
     fn word_at(&mut self, now: Moment, at: MediaTime) -> Allocation {
         let decision = self.cap.decide(now, u32::MAX);
         let open = self.is_open();
-        let reason = if open { WATCHED } else { decision.reason.name() };
-        let cap = decision.cap.filter(|_| self.mode != Mode::Off && !open);
+        let learnt = decision.cap.map(|cap| cap / 1_000).filter(|_| !open);
+        let most = self.most.filter(|most| learnt.is_none_or(|learnt| *most < learnt));
+        let reason = match (most, open) {
+            (Some(_), _) => CEILING,
+            (None, true) => WATCHED,
+            (None, false) => decision.reason.name(),
+        };
         let map = self.map(now, at);
         Allocation {
             session: self.session.clone(),
             number: self.number + 1,
             mode: self.mode,
-            cap_kbps: cap.map(|cap| cap / 1_000),
+            cap_kbps: most.or(learnt).filter(|_| self.mode != Mode::Off),
             reason: reason.to_owned(),
             kind: self.cap.kind().name().to_owned(),
             readability: self.readability,

@@ -19,7 +19,7 @@ use super::{
     Assets, Config, ConfigError, Demo, Engine, Events, Listen, Log, LogFormat, MadeOn, Microphone, Models, Operate,
     Reader, Recognise, Seeing, Strangers, View, Webhook,
 };
-use crate::allocate::Mode;
+use crate::allocate::{self, Mode, Terms};
 
 const NOT_AN_ADDRESS: &str = "it is not an address with a port";
 const WRITE_AN_ADDRESS: &str = "write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
@@ -140,10 +140,17 @@ fn view(checked: &Checked<'_>) -> Result<Option<View>, ConfigError> {
     Ok(checked.truth("view.enabled").then_some(view))
 }
 
-fn allocate(checked: &Checked<'_>) -> Result<Mode, ConfigError> {
+fn allocate(checked: &Checked<'_>) -> Result<Terms, ConfigError> {
     let remedy = "write off, cap, cap+regions or full";
-    Mode::from_name(checked.text("allocate.mode")?)
-        .ok_or_else(|| checked.refusal("allocate.mode", "there is no such mode", remedy))
+    let mode = Mode::from_name(checked.text("allocate.mode")?)
+        .ok_or_else(|| checked.refusal("allocate.mode", "there is no such mode", remedy))?;
+    let most = checked.integer("allocate.most", 0..=allocate::MOST_KBPS as usize)? as u32;
+    if (1..allocate::LEAST_KBPS).contains(&most) {
+        let problem = "at so little no picture is worth sending";
+        return Err(checked.refusal("allocate.most", problem, "write 100 or more, or 0 for no ceiling"));
+    }
+    let most_kbps = (most > 0).then_some(most);
+    Ok(Terms { mode, most_kbps })
 }
 
 fn log(checked: &Checked<'_>) -> Result<Log, ConfigError> {

@@ -4,6 +4,7 @@
 //! sample talk are [`Reel`]s alike. One thread makes the sound and one the pictures. A film that is not live plays while
 //! somebody watches. Start at [`Film::start`].
 
+mod ladder;
 mod playhead;
 mod strand;
 
@@ -13,7 +14,6 @@ use std::thread::JoinHandle;
 
 use hearsight_codecs::encode::EncodeError;
 use hearsight_codecs::source::{Pulled, SourceError};
-use hearsight_core::allocate::{least_rate, picture_loss};
 use hearsight_core::media::{Packet, Pcm, Picture, Planes, Request};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Span};
@@ -105,13 +105,6 @@ struct Place {
     lost: f64,
     wanted: Wanted,
 }
-
-/// Packets of a picture, as a rule, at the rates where losses matter.
-const PACKETS: u32 = 3;
-/// The chance that a slot is left without a picture that can be decoded.
-const MISS: f64 = 0.02;
-/// Below so many pictures a second people see single pictures, not motion.
-const LEAST_FPS: f32 = 10.0;
 
 impl Film {
     /// Starts the threads; the first frames are made when somebody watches, those of a live source at once.
@@ -254,7 +247,8 @@ impl Audience {
     fn wish(&self) -> Wish {
         let caps = self.places.values().map(Place::cap);
         let maps = self.places.values().map(|place| place.wanted.map.clone());
-        let rates: Option<Vec<f32>> = self.places.values().map(Place::rate).collect();
+        let rate = |place: &Place| place.wanted.fps(place.lost);
+        let rates: Option<Vec<f32>> = self.places.values().map(rate).collect();
         Wish {
             cap: caps.min().unwrap_or(u32::MAX),
             map: maps.take(2).reduce(|_, _| None).flatten(),
@@ -266,12 +260,6 @@ impl Audience {
 impl Place {
     fn cap(&self) -> u32 {
         self.asked.min(self.allowed).min(self.wanted.cap.unwrap_or(u32::MAX))
-    }
-
-    /// None: as many pictures as there are.
-    fn rate(&self) -> Option<f32> {
-        let rate = least_rate(picture_loss(self.lost, PACKETS), MISS, self.wanted.slot?)?;
-        Some(rate.max(LEAST_FPS))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hearsight_codecs::encode::{H264Config, H264Encoder, OpusConfig, OpusEncoder, Preset};
+use hearsight_codecs::encode::{EncodeError, H264Config, H264Encoder, OpusConfig, OpusEncoder, Preset};
+use hearsight_codecs::scale::Scaler;
 use hearsight_codecs::source::{Frame, Pulled};
 use hearsight_core::allocate::Map;
 use hearsight_core::media::{Packet, Pcm, Picture, Planes};
@@ -12,6 +13,7 @@ use hearsight_core::time::{MediaTime, Moment, Span};
 use hearsight_live::clock::Clock;
 use tokio::sync::broadcast::Sender;
 
+use super::ladder::Ladder;
 use super::playhead::Playhead;
 use super::{Coding, FilmError, Outcome, Reel};
 
@@ -109,6 +111,8 @@ pub(super) struct PictureStrand {
     clock: Clock,
     units: Sender<Stamped<Packet>>,
     encoder: Option<H264Encoder>,
+    ladder: Ladder,
+    scaler: Scaler,
     key_made: Option<Moment>,
     shown: Option<MediaTime>,
 }
@@ -128,6 +132,8 @@ impl PictureStrand {
             clock,
             units,
             encoder: None,
+            ladder: Ladder::default(),
+            scaler: Scaler::default(),
             key_made: None,
             shown: None,
         }
@@ -152,7 +158,7 @@ impl PictureStrand {
             if !self.is_wanted(at) {
                 continue;
             }
-            let packet = self.encode(&item)?;
+            let packet = self.encode(at, &item)?;
             // Without anyone who watches there is nobody to miss it.
             let _ = self.units.send(Stamped::new(at, born, packet));
         }
@@ -172,39 +178,53 @@ impl PictureStrand {
         !early
     }
 
-    fn encode(&mut self, picture: &Picture<Planes>) -> Result<Packet, FilmError> {
-        let size = (picture.width, picture.height);
-        let fitting = |encoder: &H264Encoder| (encoder.config().width, encoder.config().height) == size;
-        let mut encoder = match self.encoder.take().filter(fitting) {
-            Some(encoder) => encoder,
-            None => H264Encoder::new(H264Config {
-                width: picture.width,
-                height: picture.height,
-                fps: self.coding.fps,
-                bitrate: self.coding.bitrate,
-                gop: KEYFRAME_EVERY * self.coding.fps,
-                preset: Preset::default(),
-            })?,
-        };
+    fn encode(&mut self, at: MediaTime, picture: &Picture<Planes>) -> Result<Packet, FilmError> {
+        let Wish { cap, map, fps } = self.wishes.lock().clone();
+        if map.is_some() {
+            self.ladder.keep_whole();
+        }
+        let size = self.ladder.size((picture.width, picture.height));
+        let mut encoder = self.encoder_of(size)?;
         let now = self.clock.now();
         let rested = self.key_made.is_none_or(|made| now - made >= KEYFRAMES_APART);
         if rested && self.wishes.key.swap(false, Ordering::Relaxed) {
             encoder.request_key();
         }
         let least = LEAST_BITRATE.min(self.coding.bitrate);
-        let Wish { cap, map, fps } = self.wishes.lock().clone();
         let bitrate = cap.clamp(least, self.coding.bitrate);
         let fps = fps.map_or(self.coding.fps as f32, |fps| fps.min(self.coding.fps as f32));
         if encoder.config().bitrate != bitrate || encoder.pace() != fps {
             encoder.set_rate(bitrate, fps);
         }
         encoder.set_map(map);
-        let packet = encoder.encode(picture)?;
+        let packet = match size == (picture.width, picture.height) {
+            true => encoder.encode(picture)?,
+            false => encoder.encode(&self.scaler.scale(picture, size)?)?,
+        };
         if packet.key {
             self.key_made = Some(now);
         }
+        if let Some(quantiser) = encoder.quantiser() {
+            self.ladder.coded(at, quantiser);
+        }
         self.encoder = Some(encoder);
         Ok(packet)
+    }
+
+    /// The encoder at work, or a new one where the size is another.
+    fn encoder_of(&mut self, (width, height): (u32, u32)) -> Result<H264Encoder, EncodeError> {
+        let fitting = |encoder: &H264Encoder| (encoder.config().width, encoder.config().height) == (width, height);
+        if let Some(encoder) = self.encoder.take().filter(fitting) {
+            return Ok(encoder);
+        }
+        H264Encoder::new(H264Config {
+            width,
+            height,
+            fps: self.coding.fps,
+            bitrate: self.coding.bitrate,
+            gop: KEYFRAME_EVERY * self.coding.fps,
+            preset: Preset::default(),
+        })
     }
 }
 

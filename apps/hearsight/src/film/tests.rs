@@ -1,7 +1,11 @@
 //! Films without a network: what a seat receives.
 
+use hearsight_codecs::h264::{Config as DecoderConfig, Decoder};
 use hearsight_codecs::source::Frame;
+use hearsight_core::allocate::Map;
 use hearsight_core::media::Plane;
+use hearsight_core::stage::{Engine, Outbox, Signal};
+use hearsight_core::time::Moment;
 
 use super::*;
 
@@ -184,7 +188,7 @@ fn the_tightest_cap_holds_for_all_and_a_map_for_one_alone() {
     let film = film(Some(Tiny::reel(i64::MAX)), None);
     let (one, _) = film.watch();
     let (map, slot) = (
-        hearsight_core::allocate::Map::new(&[3; 720]),
+        Map::new(&[3; 720]),
         Some(Span::from_millis(500)),
     );
     one.want(Wanted {
@@ -194,7 +198,7 @@ fn the_tightest_cap_holds_for_all_and_a_map_for_one_alone() {
     });
     one.path(Some(900_000), 0.0);
     let wish = || lock(&film.audience).wish();
-    assert_eq!((wish().cap, wish().map, wish().fps), (400_000, map, Some(LEAST_FPS)));
+    assert_eq!((wish().cap, wish().map, wish().fps), (400_000, map, Some(5.0)));
     // Where six packets of ten are lost, pictures must come more often.
     one.path(Some(300_000), 0.6);
     assert_eq!(wish().cap, 300_000);
@@ -205,4 +209,76 @@ fn the_tightest_cap_holds_for_all_and_a_map_for_one_alone() {
     drop(one);
     assert_eq!(wish().cap, u32::MAX);
     drop(other);
+}
+
+/// Snow: as hard to code as anything.
+struct Snow {
+    next: i64,
+    random: fastrand::Rng,
+}
+
+const SNOW: (usize, usize) = (320, 240);
+
+impl Reel<Picture<Planes>> for Snow {
+    fn pull(&mut self, _: MediaTime) -> Result<Pulled<Picture<Planes>>, SourceError> {
+        let at = MediaTime::ZERO + Span::from_millis(10) * self.next;
+        self.next += 1;
+        let mut plane = |(width, height): (usize, usize)| Plane {
+            bytes: Arc::new((0..width * height).map(|_| self.random.u8(..)).collect::<Vec<u8>>()),
+            stride: width,
+        };
+        let item = Picture {
+            width: SNOW.0 as u32,
+            height: SNOW.1 as u32,
+            pixels: Planes {
+                y: plane(SNOW),
+                u: plane((SNOW.0 / 2, SNOW.1 / 2)),
+                v: plane((SNOW.0 / 2, SNOW.1 / 2)),
+            },
+        };
+        Ok(Pulled::Frame(Frame {
+            at,
+            age: Span::ZERO,
+            item,
+        }))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_bits_are_short_pictures_get_smaller_and_where_small_print_is_read_whole_again() {
+    let random = fastrand::Rng::with_seed(3);
+    let reels = Reels {
+        pictures: Some(Box::new(Snow { next: 0, random })),
+        sound: None,
+        tempo: Tempo::Paced,
+    };
+    let film = Film::start(reels, CODING, Clock::new()).unwrap();
+    let (ticket, mut seat) = film.watch();
+    let mut decoder = Decoder::new(DecoderConfig::default()).unwrap();
+    let mut widths = Vec::new();
+    while let Ok(unit) = seat.pictures.recv().await {
+        let (key, mut out) = (unit.item.key, Outbox::default());
+        decoder.run(Moment::ZERO, Signal::Item(unit), &mut out).unwrap();
+        for signal in out.drain() {
+            let Signal::Item(decoded) = signal else {
+                panic!("every picture can be decoded")
+            };
+            let width = decoded.item.picture.width as usize;
+            if widths.last() != Some(&width) {
+                assert!(key, "another size begins with a key picture");
+                widths.push(width);
+            }
+        }
+        match widths.as_slice() {
+            [_, .., last] if *last == SNOW.0 => break,
+            [_, _, ..] => ticket.want(Wanted {
+                map: Map::new(&[3; 720]),
+                ..Wanted::default()
+            }),
+            _ => {}
+        }
+    }
+    assert!(widths[1] < SNOW.0, "{widths:?}");
+    assert_eq!(widths.last(), Some(&SNOW.0), "{widths:?}");
+    film.finish().unwrap_or_default();
 }

@@ -18,7 +18,7 @@ use hearsight_core::time::{Moment, Span};
 use hearsight_live::host::{self, Host};
 use tokio::sync::mpsc;
 
-use crate::allocate::{Mode, Spender, Viewers};
+use crate::allocate::{Spender, Terms, Viewers};
 use crate::ingest::{Left, Peer, Refusal, Reply, SessionId};
 use crate::serve::{Door, Guest, NotAsked};
 use crate::tape::{self, Recorder};
@@ -56,7 +56,7 @@ pub struct Sessions {
     /// None where pictures are shown as they come alone.
     views: Option<Views>,
     /// What senders are told of what is worth their bits, unless they choose.
-    allocate: Mode,
+    allocate: Terms,
     /// Waits for the first session: a tape holds one.
     tape: Mutex<Option<(Recorder, usize)>>,
 }
@@ -75,7 +75,7 @@ impl Sessions {
     ) -> Sessions {
         let roll = Roll::new(told, host.clock());
         Sessions {
-            allocate: Mode::default(),
+            allocate: Terms::default(),
             host,
             open,
             staff,
@@ -87,8 +87,8 @@ impl Sessions {
     }
 
     /// Tells senders so much of what is worth their bits, unless they choose.
-    pub fn allocating(mut self, mode: Mode) -> Sessions {
-        self.allocate = mode;
+    pub fn allocating(mut self, terms: Terms) -> Sessions {
+        self.allocate = terms;
         self
     }
 
@@ -322,7 +322,10 @@ impl Peer for Caller {
                     at_us: at.micros(),
                 });
             }
-            Ok(ToServer::Allocate { mode }) => self.speaker.spend(|spender| spender.choose(now, mode)),
+            Ok(ToServer::Allocate { mode, most_kbps }) => {
+                let terms = Terms { mode, most_kbps };
+                self.speaker.spend(|spender| spender.choose(now, terms));
+            }
             Ok(ToServer::Ask { id, text }) => self.desk.ask(now, id, &text),
             Ok(ToServer::AskCancel { id }) => self.desk.cancel(now, id),
             Ok(ToServer::Unknown) => {}

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use hearsight::allocate::{Heed, Mode, Spender};
+use hearsight::allocate::{Heed, Mode, Spender, Terms};
 use hearsight::budget;
 use hearsight::send::estimate::Crates;
 use hearsight::wire::allocation::Allocation;
 use hearsight_codecs::encode::{H264Config, H264Encoder, Preset};
 use hearsight_codecs::h264::{Config as DecoderConfig, Decoder};
 use hearsight_codecs::measure::{Meter, PictureStats};
-use hearsight_core::allocate::{least_rate, picture_loss};
 use hearsight_core::congestion::{Controller, Fate, Limits};
 use hearsight_core::media::{Decoded, Packet, Picture, Planes, Reading};
 use hearsight_core::network::flight::{Control, Flight};
@@ -55,7 +54,7 @@ pub(crate) enum Scheme {
     CapRegions,
     /// And the rate of pictures.
     Full,
-    /// All of it below a ceiling of so many bits a second: what is lost where there is less.
+    /// All of it below a ceiling of so many bits a second.
     FullBelow(u32),
 }
 
@@ -76,18 +75,24 @@ impl Scheme {
     /// The most that it sends, in bits per second, whatever was learnt.
     pub(crate) fn most(self) -> u32 {
         match self {
-            Scheme::Fixed(most) | Scheme::FullBelow(most) => most,
+            Scheme::Fixed(most) => most,
             _ => MOST,
         }
     }
 
-    fn mode(self) -> Mode {
-        match self {
+    /// What the server is set to.
+    fn terms(self) -> Terms {
+        let mode = match self {
             Scheme::Crates | Scheme::Uniform | Scheme::Fixed(_) => Mode::Off,
             Scheme::Cap => Mode::Cap,
             Scheme::CapRegions => Mode::CapRegions,
             Scheme::Full | Scheme::FullBelow(_) => Mode::Full,
-        }
+        };
+        let most_kbps = match self {
+            Scheme::FullBelow(ceiling) => Some(ceiling / 1_000),
+            _ => None,
+        };
+        Terms { mode, most_kbps }
     }
 }
 
@@ -241,7 +246,7 @@ impl Pilot {
             decoder: Decoder::new(DecoderConfig::default())?,
             meter: Meter::default(),
             reader: Reader::new(PaddleOcr::new(engines.reader.clone()), Config { budget: unhurried }),
-            spender: Spender::new("bench".into(), scheme.mode()),
+            spender: Spender::new("bench".into(), scheme.terms()),
             heed,
             packets: BTreeMap::new(),
             newest: None,
@@ -265,10 +270,7 @@ impl Pilot {
         self.flown.allowed = self.flown.allowed.max(allowed);
         let rate = allowed.min(wanted.cap.unwrap_or(MOST)).min(self.scheme.most());
         let lost = self.flight.control().loss();
-        let fps = wanted
-            .slot
-            .and_then(|slot| least_rate(picture_loss(lost, 3), 0.02, slot))
-            .map_or(FPS as f32, |fps| fps.clamp(10.0, FPS as f32));
+        let fps = wanted.fps(lost).map_or(FPS as f32, |fps| fps.min(FPS as f32));
         let apart = Span::from_nanos((1e9 / f64::from(fps)) as i64) - Span::from_samples(1, FPS) / 2;
         let early = self.shown.is_some_and(|shown| at - shown < apart);
         if early || self.flight.backlog(now) >= BACKLOG {

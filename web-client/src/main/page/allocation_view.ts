@@ -15,17 +15,22 @@ const REASONS: Readonly<Record<string, string>> = {
   still: "nothing moves",
   pictures: "for the frame rate",
   watched: "somebody watches",
+  ceiling: "more is not allowed",
   congestion: "the network allows less",
 };
 
-/** Shows what a session is told to spend its bits on, and has it spend them as the page's address asks (`?allocate=cap`). */
+/**
+ * Shows what a session is told to spend its bits on, and has it spend them as the page's address asks (`?allocate=cap`, with
+ * `&most_kbps=125` below a ceiling).
+ */
 export function showSpending(session: Session): void {
-  const wanted = new URLSearchParams(location.search).get("allocate");
-  const mode = ALLOCATE_MODES.find((each) => each === wanted);
+  const asked = new URLSearchParams(location.search);
+  const mode = ALLOCATE_MODES.find((each) => each === asked.get("allocate"));
+  const most = Number.parseInt(asked.get("most_kbps") ?? "", 10);
   session.on("allocation", showAllocation);
   session.on("softening", showSoftening);
   session.on("state", (state) => {
-    if (state.name === "live" && mode !== undefined) session.allocate(mode);
+    if (state.name === "live" && mode !== undefined) session.allocate(mode, Number.isNaN(most) ? undefined : Math.max(0, most));
   });
 }
 

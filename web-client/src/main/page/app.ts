@@ -79,6 +79,7 @@ function listen(fresh: Session, token: string | undefined): void {
     note(event);
     void fresh.shown(event.id);
   });
+  fresh.on("ended", () => { captionsView.end(); });
   fresh.on("picture", (event) => {
     figuresView.seen(event);
     void fresh.shown(event.id);

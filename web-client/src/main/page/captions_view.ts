@@ -41,6 +41,12 @@ export class CaptionsView {
     if (follow) this.box.scrollTop = this.box.scrollHeight;
   }
 
+  /** The speaker has come to an end: what is said next is a paragraph of its own. */
+  end(): void {
+    const newest = [...this.drawn.values()].at(-1);
+    if (newest !== undefined) newest.element.dataset["ends"] = "true";
+  }
+
   private draw(line: CaptionLine): void {
     const before = this.drawn.get(line.key);
     if (before?.line === line) return;

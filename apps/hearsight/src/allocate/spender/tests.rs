@@ -28,6 +28,14 @@ fn reading(millis: i64, readability: Option<f32>, lines: &[Line]) -> Stamped<Rea
     Stamped::new(at, Moment::from_millis(millis), reading)
 }
 
+fn terms(mode: Mode, most_kbps: Option<u32>) -> Terms {
+    Terms { mode, most_kbps }
+}
+
+fn spender(mode: Mode) -> Spender {
+    Spender::new("me".into(), terms(mode, None))
+}
+
 /// A second of 30 pictures that make up `kbps`, up to `millis`.
 fn sent(spender: &Spender, millis: i64, kbps: usize) {
     (0..30).for_each(|n| spender.came(MediaTime::from_millis(millis - 990 + n * 33), kbps * 1_000 / 8 / 30));
@@ -35,7 +43,7 @@ fn sent(spender: &Spender, millis: i64, kbps: usize) {
 
 #[test]
 fn what_can_be_read_lowers_the_cap_and_frames_the_lines_that_answer() {
-    let spender = Spender::new("me".into(), Mode::Full);
+    let spender = spender(Mode::Full);
     let lines = [line("EXIT ONLY", 0.1), line("Platform 9", 0.7)];
     let mut last = None;
     for second in 1..40 {
@@ -59,7 +67,7 @@ fn what_can_be_read_lowers_the_cap_and_frames_the_lines_that_answer() {
 
 #[test]
 fn a_cut_and_a_silence_take_the_cap_off_and_off_says_nothing() {
-    let spender = Spender::new("me".into(), Mode::Cap);
+    let spender = spender(Mode::Cap);
     for second in 1..9 {
         sent(&spender, second * 1_000, 2_000);
         spender.reading(
@@ -80,7 +88,7 @@ fn a_cut_and_a_silence_take_the_cap_off_and_off_says_nothing() {
         .expect("told");
     assert_eq!((silent.cap_kbps, silent.reason.as_str()), (None, "silent"));
     let off = spender
-        .choose(Moment::from_millis(14_100), Mode::Off)
+        .choose(Moment::from_millis(14_100), terms(Mode::Off, None))
         .expect("told once");
     assert_eq!((off.mode, off.cap_kbps), (Mode::Off, None));
     assert_eq!(
@@ -91,7 +99,7 @@ fn a_cut_and_a_silence_take_the_cap_off_and_off_says_nothing() {
 
 #[test]
 fn whoever_watches_sees_all_of_the_picture_unless_the_client_chose_otherwise() {
-    let spender = Spender::new("me".into(), Mode::CapRegions);
+    let spender = spender(Mode::CapRegions);
     let lines = [line("EXIT ONLY", 0.1)];
     let moment = |second: i64| Moment::from_millis(second * 1_000 + 300);
     let read = |from: i64, to: i64| {
@@ -112,7 +120,7 @@ fn whoever_watches_sees_all_of_the_picture_unless_the_client_chose_otherwise() {
         whole(&watched),
         "nothing is learnt of a cap that is off"
     );
-    let chosen = spender.choose(moment(30), Mode::CapRegions).expect("told");
+    let chosen = spender.choose(moment(30), terms(Mode::CapRegions, None)).expect("told");
     assert!(chosen.reason != "watched");
     let held = read(31, 33);
     assert!(held.cap_kbps.is_some() && held.map.is_some(), "{held:?}");
@@ -122,13 +130,13 @@ fn whoever_watches_sees_all_of_the_picture_unless_the_client_chose_otherwise() {
         "that changes nothing then"
     );
 
-    let other = Spender::new("me".into(), Mode::Off);
+    let other = self::spender(Mode::Off);
     assert_eq!(other.watched(moment(1), Viewers::Somebody), None, "off says nothing");
 }
 
 #[test]
 fn a_new_question_looks_everywhere_first_and_a_frame_is_looked_beside_now_and_then() {
-    let spender = Spender::new("me".into(), Mode::CapRegions);
+    let spender = spender(Mode::CapRegions);
     let lines = [line("EXIT ONLY", 0.1)];
     let framed = |tenth: i64| {
         let now = Moment::from_millis(tenth * 100 + 50);
@@ -152,7 +160,7 @@ fn a_new_question_looks_everywhere_first_and_a_frame_is_looked_beside_now_and_th
 
 #[test]
 fn where_nothing_can_be_read_it_goes_down_and_stays_until_nobody_looks() {
-    let spender = Spender::new("me".into(), Mode::Cap);
+    let spender = spender(Mode::Cap);
     spender.reading(Moment::from_millis(100), &reading(50, None, &[]));
     let mut last = None;
     for second in 1..40 {
@@ -174,7 +182,7 @@ fn where_nothing_can_be_read_it_goes_down_and_stays_until_nobody_looks() {
 
 #[test]
 fn what_did_not_change_is_told_again_once_a_second_and_no_more() {
-    let spender = Spender::new("me".into(), Mode::CapRegions);
+    let spender = spender(Mode::CapRegions);
     let told = (0..100)
         .filter(|tenth| {
             let (now, at) = (Moment::from_millis(tenth * 100), MediaTime::from_millis(tenth * 100));
@@ -186,7 +194,7 @@ fn what_did_not_change_is_told_again_once_a_second_and_no_more() {
 
 #[test]
 fn what_an_answer_looked_at_is_framed_instead_of_words_that_nobody_asked_for() {
-    let spender = Spender::new("me".into(), Mode::CapRegions);
+    let spender = spender(Mode::CapRegions);
     let lines = [line("EXIT ONLY", 0.1)];
     let read = |millis: i64| {
         sent(&spender, millis, 900);
@@ -219,4 +227,28 @@ fn what_an_answer_looked_at_is_framed_instead_of_words_that_nobody_asked_for() {
     spender.answered(Moment::from_millis(2_800), &answer).expect("told");
     let map = read(4_000).expect("a map");
     assert!(map.worth(0.15, 0.15) < 0.1 && map.worth(0.75, 0.15) == 1.0);
+}
+
+#[test]
+fn a_ceiling_holds_whatever_was_read_and_whoever_watches() {
+    let spender = Spender::new("me".into(), terms(Mode::Cap, Some(125)));
+    let moment = |second: i64| Moment::from_millis(second * 1_000 + 300);
+    let read = |second: i64, readability| {
+        sent(&spender, second * 1_000, 120);
+        let told = spender.reading(moment(second), &reading(second * 1_000, Some(readability), &[]));
+        told.map(|word| (word.cap_kbps, word.reason))
+    };
+    for second in 1..30 {
+        if let Some(told) = read(second, 0.2) {
+            assert_eq!(told, (Some(125), "ceiling".into()), "more would be of use, second {second}");
+        }
+    }
+    let watched = spender.watched(moment(30), Viewers::Somebody).expect("told");
+    assert_eq!((watched.cap_kbps, watched.reason.as_str()), (Some(125), "ceiling"));
+    let kept = spender.choose(moment(31), terms(Mode::Full, None)).expect("told");
+    assert_eq!(kept.cap_kbps, Some(125), "a client that names no ceiling keeps the server's");
+    let own = spender.choose(moment(32), terms(Mode::Full, Some(3))).expect("told");
+    assert_eq!(own.cap_kbps, Some(LEAST_KBPS), "nobody is starved");
+    let off = spender.choose(moment(33), terms(Mode::Off, None)).expect("told");
+    assert_eq!(off.cap_kbps, None, "off says nothing");
 }

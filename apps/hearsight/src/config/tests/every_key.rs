@@ -80,6 +80,7 @@ fn others_within(pem: &str) -> Vec<(&'static str, String)> {
         ("view.quality", text("blend")),
         ("view.device", text("cpu")),
         ("allocate.mode", text("cap+regions")),
+        ("allocate.most", "125".into()),
         ("log.level", text("debug")),
         ("log.format", text("json")),
         ("log.tape", text("t.tape")),
