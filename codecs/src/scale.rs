@@ -72,7 +72,13 @@ mod tests {
                 let wanted = (x as i32 * 200 / size.0 as i32) + (y as i32 * 50 / size.1 as i32);
                 assert!((got - wanted).abs() <= 3, "{got} for {wanted} at {x}, {y} of {size:?}");
             }
-            assert_eq!(made.pixels.u.row(size.1 as usize / 2 - 1, size.0 as usize / 2).map(<[u8]>::len), Some(size.0 as usize / 2));
+            assert_eq!(
+                made.pixels
+                    .u
+                    .row(size.1 as usize / 2 - 1, size.0 as usize / 2)
+                    .map(<[u8]>::len),
+                Some(size.0 as usize / 2)
+            );
         }
         let mut torn = source.clone();
         torn.height = 400;

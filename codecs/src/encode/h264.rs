@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use ffmpeg_next::format::Pixel;
 use ffmpeg_next::codec::packet::side_data::Type as Side;
+use ffmpeg_next::format::Pixel;
 use ffmpeg_next::{Dictionary, Error, Packet as Coded, Rational, codec, encoder, frame, picture};
 use hearsight_core::allocate::Map;
 use hearsight_core::media::{Codec, Packet, Picture, Plane, Planes};

@@ -7,6 +7,7 @@
 //! Start at [`Model::open`], then `session.rs`.
 
 mod ggml;
+pub mod own;
 mod runs;
 mod session;
 

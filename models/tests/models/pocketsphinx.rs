@@ -5,8 +5,9 @@ use hearsight_core::media::Words;
 use hearsight_core::stage::{Engine, Fault, Outbox, Signal};
 use hearsight_core::stamped::Stamped;
 use hearsight_core::time::{MediaTime, Moment, Span};
+use hearsight_models::asr::pocketsphinx::own::{self, Own};
 use hearsight_models::asr::pocketsphinx::{Config, Pool, Refused, verify_model};
-use hearsight_models::asr::{Hearing, Recogniser};
+use hearsight_models::asr::{Hearing, Hypothesis, Recogniser};
 use hearsight_models::runtime::Runtime;
 use hearsight_models::vad::{self, Listener, Silero};
 
@@ -105,6 +106,59 @@ fn it_recognises_easy_sentences_through_the_whole_chain() {
         }
     }
     assert!(wrong as f64 <= 0.3 * all as f64, "{wrong} of {all} words are wrong");
+}
+
+#[test]
+fn as_it_comes_it_hears_phrases_with_their_times_and_forgets_them_between_streams() {
+    let mut command = command(files().pocketsphinx)();
+    command.arg("own");
+    let mut alone = Own::start(command).expect("it starts");
+    let phrases = [
+        "good morning everybody and welcome to the meeting",
+        "please open the window and close the door",
+    ];
+    // Half a second of hush around each, which is more than its endpointer waits for.
+    let sound: Vec<f32> = phrases.iter().flat_map(|phrase| speak(phrase, 8_000)).collect();
+    let mut stream = || {
+        alone.begin().expect("begun");
+        let mut ended: Vec<Hypothesis> = Vec::new();
+        for frame in sound.as_chunks::<{ own::FRAME }>().0 {
+            ended.extend(alone.hear(frame).expect("heard"));
+        }
+        ended.extend(alone.finish().expect("finished"));
+        ended
+    };
+    let first = stream();
+    let text = |ended: &[Hypothesis]| {
+        let words = ended.iter().flat_map(|hypothesis| &hypothesis.words);
+        words.map(|word| word.text.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let (wrong, all) = (
+        errors(&phrases.join(" "), &text(&first)),
+        phrases.join(" ").split(' ').count(),
+    );
+    assert!(
+        first.len() >= 2 && wrong as f64 <= 0.4 * all as f64,
+        "{wrong} of {all}: {first:?}"
+    );
+    let spans: Vec<_> = first
+        .iter()
+        .flat_map(|hypothesis| &hypothesis.words)
+        .map(|word| (word.start, word.end))
+        .collect();
+    assert!(spans.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{spans:?}");
+    assert!(
+        spans
+            .last()
+            .is_some_and(|last| last.1 <= Span::from_samples(sound.len() as i64, 16_000))
+    );
+    assert_eq!(
+        text(&stream()),
+        text(&first),
+        "another stream begins as cold as the first"
+    );
+    alone.finish().expect("nothing is under way");
+    assert!(alone.hear(&[0.0; own::FRAME]).is_err(), "no stream has begun");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hearsight_core::stage::Fault;
 use hearsight_core::time::{MediaTime, Span};
-use hearsight_models::asr::whisper::{Config, Model};
+use hearsight_models::asr::whisper::{Config, Model, own};
 use hearsight_models::asr::{Heard, Hypothesis, Recogniser};
 
 use crate::tones;
@@ -164,4 +164,41 @@ fn sound_that_is_none_ends_its_segment_alone() {
     for short in [1, 100, 1599] {
         hear(&mut recogniser, &sound[..short], || short);
     }
+}
+
+#[test]
+fn in_its_own_driver_lines_end_every_second_step_and_nothing_is_left_of_a_stream() {
+    let model = model(plain());
+    let mut own = model.own().expect("a working memory");
+    let (sound, _) = tones::speak(&tones::WORDS.repeat(12), 3);
+    let mut stream = |sound: &[f32]| {
+        own.begin();
+        let lines: Vec<Option<Hypothesis>> = sound
+            .chunks(own::FRAME)
+            .map(|frame| own.hear(frame).expect("heard"))
+            .collect();
+        (lines, own.finish())
+    };
+    let (lines, last) = stream(&sound);
+    assert!(lines.len() >= 4, "{} steps", lines.len());
+    for (step, line) in lines.iter().enumerate() {
+        assert_eq!(line.is_some(), step % 2 == 1, "step {step}");
+    }
+    let length = Span::from_samples(sound.len() as i64, 16_000);
+    let words: Vec<&Heard> = lines
+        .iter()
+        .flatten()
+        .chain(&last)
+        .flat_map(|line| &line.words)
+        .collect();
+    assert!(!words.is_empty());
+    let times: Vec<Span> = words.iter().flat_map(|word| [word.start, word.end]).collect();
+    assert!(
+        times.is_sorted() && times.last().is_some_and(|last| *last <= length),
+        "{times:?}"
+    );
+    // What is doubtful it tries again by chance: lines are as many, not the same.
+    let (again, _) = stream(&sound);
+    assert_eq!(again.iter().flatten().count(), lines.iter().flatten().count());
+    assert_eq!(stream(&[]), (Vec::new(), None));
 }

@@ -1,5 +1,5 @@
 //! `make eval`: the recognisers that have their files, over labelled recordings where they are present, else over synthetic speech,
-//! over noise and music, and PocketSphinx as it comes beside them. Errors and delays by set, as a table for people and, in the last
+//! over noise and music, and PocketSphinx and Whisper in their own drivers beside them. Errors and delays by set, as a table for people and, in the last
 //! line, as one JSON object.
 //!
 //! `--quick` takes about twenty recordings, `--most N` about N; `--set NAME` one set; `--moonshine FOLDER` and `--whisper FILE` name
@@ -36,7 +36,7 @@ use hearsight_models::asr::pocketsphinx::{self, own};
 use hearsight_tests::rig::{commit, machine};
 use serde_json::{Map, Value, json};
 
-use chain::Stopwatch;
+use chain::{Alone, Stopwatch};
 use engines::{Engine, Engines, WORKER};
 use material::{Material, Recording};
 use tally::Tally;
@@ -116,10 +116,22 @@ fn evaluate(wanted: &Wanted) -> Result<()> {
         })?;
         results.insert(engine.key().to_owned(), Value::Object(table));
     }
-    let table = table("PocketSphinx, its own endpointer and decoder", &sets, |recordings| {
-        alone(recordings, wanted, &given, &engines)
+    let own = table("PocketSphinx, its own endpointer and decoder", &sets, |recordings| {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(OWN).arg(&engines.files.pocketsphinx);
+        let mut own = own::Own::start(command).map_err(|why| anyhow!(why))?;
+        let watch = stopwatch(wanted, Some(own.pid()));
+        alone(recordings, &given, &mut own, &watch)
     })?;
-    results.insert("pocketsphinx_own".to_owned(), Value::Object(table));
+    results.insert("pocketsphinx_own".to_owned(), Value::Object(own));
+    for engine in engines.list() {
+        let Engine::Whisper(model) = engine else { continue };
+        let own = table("Whisper, in whisper.cpp's own live driver", &sets, |recordings| {
+            let mut own = model.own().map_err(|why| anyhow!(why))?;
+            alone(recordings, &given, &mut own, &stopwatch(wanted, None))
+        })?;
+        results.insert("whisper_own".to_owned(), Value::Object(own));
+    }
     println!("wer counts cold starts: {}", !wanted.carry);
     println!(
         "partial, stable: from the word's end, median; final: from the end of the phrase, as the detector tells it"
@@ -224,16 +236,12 @@ fn heard(
     Ok(tally)
 }
 
-/// PocketSphinx without ours.
-fn alone(recordings: &[Recording], wanted: &Wanted, given: &Given, engines: &Engines) -> Result<Tally> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg(OWN).arg(&engines.files.pocketsphinx);
-    let mut alone = own::Own::start(command).map_err(|why| anyhow!(why))?;
-    let watch = stopwatch(wanted, Some(alone.pid()));
+/// A recogniser without ours.
+fn alone(recordings: &[Recording], given: &Given, own: &mut impl Alone, watch: &Stopwatch) -> Result<Tally> {
     let mut tally = Tally::default();
     for recording in recordings {
         let samples = recording.load()?;
-        let run = chain::alone(&mut alone, &given.sound(recording, &samples)?, &watch)?;
+        let run = chain::alone(own, &given.sound(recording, &samples)?, watch)?;
         tally.add(recording, &samples, run);
     }
     Ok(tally)

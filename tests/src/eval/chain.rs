@@ -8,8 +8,7 @@ use hearsight_core::media::{Pcm, Voice, Word, Words};
 use hearsight_core::stage::{Engine, Outbox, Signal, Wake};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
-use hearsight_models::asr::pocketsphinx::own::{self, Own};
-use hearsight_models::asr::{Heard, Hypothesis};
+use hearsight_models::asr::{Heard, Hypothesis, pocketsphinx, whisper};
 use hearsight_models::vad::{Config, Listener, Silero};
 
 use super::sound::RATE;
@@ -149,14 +148,66 @@ fn hear<E: Engine<In = Voice, Out = Words>>(
     }
 }
 
-/// PocketSphinx as it comes over `samples`, on the same clocks. It has no provisional words.
-pub(crate) fn alone(own: &mut Own, samples: &[f32], watch: &Stopwatch) -> Result<Run> {
+/// A recogniser in its authors' own driver.
+pub(crate) trait Alone {
+    /// Samples that it takes at a time; fewer at the end of a stream.
+    fn frame(&self) -> usize;
+    /// How long after speech it ends a phrase, in sound.
+    fn after(&self) -> Span;
+    fn begin(&mut self) -> Result<(), String>;
+    fn hear(&mut self, frame: &[f32]) -> Result<Option<Hypothesis>, String>;
+    fn finish(&mut self) -> Result<Option<Hypothesis>, String>;
+}
+
+impl Alone for pocketsphinx::own::Own {
+    fn frame(&self) -> usize {
+        pocketsphinx::own::FRAME
+    }
+    fn after(&self) -> Span {
+        pocketsphinx::own::WINDOW
+    }
+    fn begin(&mut self) -> Result<(), String> {
+        self.begin()
+    }
+    fn hear(&mut self, frame: &[f32]) -> Result<Option<Hypothesis>, String> {
+        // What is left at the end of a stream is no frame, and the program drops it.
+        match frame.len() {
+            pocketsphinx::own::FRAME => self.hear(frame),
+            _ => Ok(None),
+        }
+    }
+    fn finish(&mut self) -> Result<Option<Hypothesis>, String> {
+        self.finish()
+    }
+}
+
+impl Alone for whisper::own::Own {
+    fn frame(&self) -> usize {
+        whisper::own::FRAME
+    }
+    fn after(&self) -> Span {
+        Span::ZERO
+    }
+    fn begin(&mut self) -> Result<(), String> {
+        self.begin();
+        Ok(())
+    }
+    fn hear(&mut self, frame: &[f32]) -> Result<Option<Hypothesis>, String> {
+        self.hear(frame)
+    }
+    fn finish(&mut self) -> Result<Option<Hypothesis>, String> {
+        Ok(self.finish())
+    }
+}
+
+/// A recogniser in its own driver over `samples`, on the same clocks. Provisional words are not asked for.
+pub(crate) fn alone(own: &mut impl Alone, samples: &[f32], watch: &Stopwatch) -> Result<Run> {
     let mut run = Run::default();
     let mut free = Moment::ZERO;
+    let mut heard = 0;
     own.begin().map_err(|why| anyhow!(why))?;
-    let frames = samples.chunks_exact(own::FRAME).map(Some).chain([None]);
-    for (place, frame) in frames.enumerate() {
-        let heard = (place + usize::from(frame.is_some())) * own::FRAME;
+    for frame in samples.chunks(own.frame()).map(Some).chain([None]) {
+        heard += frame.map_or(0, <[f32]>::len);
         let arrival = Moment::ZERO + Span::from_samples(heard as i64, RATE as u32);
         let begin = arrival.max(free);
         let (done, took) = watch.time(|| match frame {
@@ -169,7 +220,7 @@ pub(crate) fn alone(own: &mut Own, samples: &[f32], watch: &Stopwatch) -> Result
         let Some(hypothesis) = done.map_err(|why| anyhow!(why))? else {
             continue;
         };
-        let spoken = MediaTime::ZERO + (arrival - Moment::ZERO) - own::WINDOW;
+        let spoken = MediaTime::ZERO + (arrival - Moment::ZERO) - own.after();
         run.rests.push((begin, spoken));
         run.ends.push((begin, spoken));
         let words = settled(run.words.len() as u32, hypothesis);

@@ -187,10 +187,7 @@ async fn a_torn_reel_ends_both_strands_and_is_told() {
 fn the_tightest_cap_holds_for_all_and_a_map_for_one_alone() {
     let film = film(Some(Tiny::reel(i64::MAX)), None);
     let (one, _) = film.watch();
-    let (map, slot) = (
-        Map::new(&[3; 720]),
-        Some(Span::from_millis(500)),
-    );
+    let (map, slot) = (Map::new(&[3; 720]), Some(Span::from_millis(500)));
     one.want(Wanted {
         cap: Some(400_000),
         map: map.clone(),

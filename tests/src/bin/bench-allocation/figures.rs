@@ -243,10 +243,11 @@ impl Scheme {
     }
 }
 
-/// Accuracy at a rate, between the nearest two that were flown; none outside of them.
+/// Accuracy at a rate, between the nearest two that were flown; below the least, that of the least, which had more bits; none above.
 fn at(points: &[(f64, f64)], kbps: f64) -> Option<f64> {
     let mut points = points.to_vec();
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let kbps = kbps.max(points.first()?.0);
     points
         .windows(2)
         .find(|pair| (pair[0].0..=pair[1].0).contains(&kbps))

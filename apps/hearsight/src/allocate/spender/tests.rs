@@ -240,13 +240,21 @@ fn a_ceiling_holds_whatever_was_read_and_whoever_watches() {
     };
     for second in 1..30 {
         if let Some(told) = read(second, 0.2) {
-            assert_eq!(told, (Some(125), "ceiling".into()), "more would be of use, second {second}");
+            assert_eq!(
+                told,
+                (Some(125), "ceiling".into()),
+                "more would be of use, second {second}"
+            );
         }
     }
     let watched = spender.watched(moment(30), Viewers::Somebody).expect("told");
     assert_eq!((watched.cap_kbps, watched.reason.as_str()), (Some(125), "ceiling"));
     let kept = spender.choose(moment(31), terms(Mode::Full, None)).expect("told");
-    assert_eq!(kept.cap_kbps, Some(125), "a client that names no ceiling keeps the server's");
+    assert_eq!(
+        kept.cap_kbps,
+        Some(125),
+        "a client that names no ceiling keeps the server's"
+    );
     let own = spender.choose(moment(32), terms(Mode::Full, Some(3))).expect("told");
     assert_eq!(own.cap_kbps, Some(LEAST_KBPS), "nobody is starved");
     let off = spender.choose(moment(33), terms(Mode::Off, None)).expect("told");
