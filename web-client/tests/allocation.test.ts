@@ -48,6 +48,22 @@ describe("a sender", () => {
     }
   });
 
+  it("sends in layers where packets are lost, in full alone, and does not waver", () => {
+    const heed = new Heed();
+    heed.greeted("ours");
+    assert.equal(heed.layers(0, 0.5), 1, "nobody wishes it");
+    let number = 0;
+    const layers = (now_ms: number, lost: number, more: Partial<AllocationMessage> = {}): number => {
+      assert.ok(heed.take(wish((number += 1), more), now_ms));
+      return heed.layers(now_ms, lost);
+    };
+    assert.deepEqual([layers(1_000, 0.01), layers(2_000, 0.03), layers(3_000, 0)], [1, 2, 2], "it stays for a while");
+    assert.deepEqual([layers(13_000, 0.01), layers(14_000, 0.004), layers(15_000, 0.5)], [2, 1, 1]);
+    assert.equal(layers(25_000, Number.NaN), 1);
+    assert.equal(layers(26_000, 0.5), 2);
+    assert.equal(layers(40_000, 0.5, { mode: "cap" }), 1);
+  });
+
   it("refuses a flood, which passes", () => {
     const heed = new Heed();
     heed.greeted("ours");

@@ -11,6 +11,7 @@ use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::{MediaTime, Moment, Span};
 use thiserror::Error;
 
+use super::continuity::Continuity;
 use super::references::{Distances, References};
 use super::{motion, nal};
 use crate::libav;
@@ -59,7 +60,7 @@ pub enum OpenError {
 /// decoder, motion vectors exported.
 ///
 /// What cannot be decoded faithfully is not shown: after a gap, a missing or a damaged unit it asks for a key picture
-/// and skips to it. Every unit with a picture in it comes out as one picture or is counted as lost. Pictures come out at
+/// and skips to it, unless only pictures are missing that no other refers to ([`Continuity`]). Every unit with a picture in it comes out as one picture or is counted as lost. Pictures come out at
 /// once unless the stream reorders them, which senders of live video do not.
 pub struct Decoder {
     codec: decoder::Video,
@@ -69,6 +70,7 @@ pub struct Decoder {
     requested: Option<Moment>,
     pub(super) pending: VecDeque<(i64, Stamped<()>)>,
     references: References,
+    continuity: Continuity,
     units: i64,
     last: Option<(MediaTime, Arc<[u8]>)>,
 }
@@ -106,6 +108,7 @@ impl Decoder {
             requested: None,
             pending,
             references: References::default(),
+            continuity: Continuity::default(),
             units: 0,
             last: None,
         })
@@ -123,9 +126,12 @@ impl Decoder {
             return;
         }
         self.last = Some((unit.at, Arc::clone(&packet.payload)));
+        let follows = self.continuity.follows(&packet.payload, unit.at);
         if packet.missing > 0 {
             out.lose(Lost::Undecodable, packet.missing);
-            self.forget(out);
+            if !follows || nal::is_key(&packet.payload) {
+                self.forget(out);
+            }
         }
         if packet.codec != Codec::H264 || packet.payload.is_empty() || packet.payload.len() > self.config.max_unit {
             out.lose(Lost::Undecodable, 1);

@@ -50,31 +50,67 @@ fn slices(unit: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter_map(|(at, _)| unit.get(at + 4..))
 }
 
-/// `slice_type` (table 7-6) of a slice header, which it begins after the first macroblock's number. No emulation
-/// prevention byte lies before it: that takes two bytes of zeros, more than both numbers need in any picture.
-fn slice_type(header: &[u8]) -> Option<u32> {
-    let mut bits = header
-        .iter()
-        .take(16)
-        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-    exp_golomb(&mut bits)?;
-    exp_golomb(&mut bits)
+/// What follows the header byte of the first NAL unit of a type that is `wanted`, up to the end of the access unit.
+pub(super) fn body(unit: &[u8], wanted: impl Fn(u8) -> bool) -> Option<&[u8]> {
+    let found = |window: &[u8]| window[..3] == [0, 0, 1] && wanted(window[3] & 0x1f);
+    let at = unit.windows(4).position(found)?;
+    unit.get(at + 4..)
 }
 
-/// One number of section 9.1; none where the bits end, or it has more than 16.
-fn exp_golomb(bits: &mut impl Iterator<Item = u8>) -> Option<u32> {
-    let mut zeros = 0;
-    while bits.next()? == 0 {
-        zeros += 1;
-        if zeros > 16 {
-            return None;
+/// `slice_type` (table 7-6) of a slice header, which it begins after the first macroblock's number.
+fn slice_type(header: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(header);
+    bits.exp_golomb()?;
+    bits.exp_golomb()
+}
+
+/// Bits of a NAL unit's body, one by one; the bytes that only keep start codes apart (section 7.4.1) are left out.
+pub(super) struct Bits<'a> {
+    bytes: std::slice::Iter<'a, u8>,
+    zeros: u32,
+    byte: u8,
+    left: u32,
+}
+
+impl<'a> Bits<'a> {
+    pub(super) fn new(body: &'a [u8]) -> Bits<'a> {
+        Bits {
+            bytes: body.iter(),
+            zeros: 0,
+            byte: 0,
+            left: 0,
         }
     }
-    let mut number = 1;
-    for _ in 0..zeros {
-        number = number << 1 | u32::from(bits.next()?);
+
+    fn bit(&mut self) -> Option<u32> {
+        if self.left == 0 {
+            self.byte = *self.bytes.next()?;
+            if self.zeros >= 2 && self.byte == 3 {
+                (self.byte, self.zeros) = (*self.bytes.next()?, 0);
+            }
+            self.zeros = if self.byte == 0 { self.zeros + 1 } else { 0 };
+            self.left = 8;
+        }
+        self.left -= 1;
+        Some(u32::from(self.byte >> self.left & 1))
     }
-    Some(number - 1)
+
+    /// The next `count` bits, 32 at most; none where they end before.
+    pub(super) fn take(&mut self, count: u32) -> Option<u32> {
+        (0..count).try_fold(0, |number, _| Some(number << 1 | self.bit()?))
+    }
+
+    /// One number of section 9.1; none where the bits end, or it has more than 16.
+    pub(super) fn exp_golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.bit()? == 0 {
+            zeros += 1;
+            if zeros > 16 {
+                return None;
+            }
+        }
+        Some((1 << zeros | self.take(zeros)?) - 1)
+    }
 }
 
 #[cfg(test)]
@@ -93,6 +129,15 @@ mod tests {
             assert_eq!(is_predicted(&[0, 0, 1, 0x41, bits, 0x80]), predicted, "{bits:b}");
         }
         assert!(!is_predicted(&[0, 0, 1, 0x67, 0xff]), "no slice");
+    }
+
+    #[test]
+    fn bytes_that_keep_start_codes_apart_are_left_out() {
+        let mut bits = Bits::new(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 7]);
+        assert_eq!((bits.take(24), bits.take(32), bits.take(8)), (Some(1), Some(0), Some(7)));
+        assert_eq!(bits.take(1), None);
+        assert_eq!(Bits::new(&[0, 0, 0, 0]).exp_golomb(), None);
+        assert_eq!(Bits::new(&[0b0001_0100]).exp_golomb(), Some(9));
     }
 
     #[test]

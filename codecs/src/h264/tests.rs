@@ -7,6 +7,8 @@ use super::{Config, Decoder, is_key};
 use crate::encode::{H264Config, H264Encoder, Preset};
 use crate::scenes::{picture, psnr, texture};
 
+mod layers;
+
 const TICK: i64 = 33;
 
 fn encoder(width: u32, height: u32) -> H264Encoder {

@@ -64,8 +64,15 @@ const SLOTS_MS = [50, 10_000] as const;
 export interface Limits {
   readonly kbps: number | null;
   readonly fps: number | null;
+  /** Temporal layers: with two, every second picture is one that no other builds on. */
+  readonly layers: 1 | 2;
 }
-export const UNLIMITED: Limits = { kbps: null, fps: null };
+export const UNLIMITED: Limits = { kbps: null, fps: null, layers: 1 };
+
+/** Packets lost from which on pictures are sent in layers, and below which they no longer are. Layers cost bits. */
+const LAYERED = { above: 0.02, below: 0.005 } as const;
+/** Each change costs a keyframe: no sooner after the last. */
+const LAYERED_FOR_MS = 10_000;
 
 /**
  * Pictures a second of which one in each slot can be decoded, but for a chance of 2 %, where a packet is lost with the chance `lost`
@@ -87,6 +94,7 @@ export class Heed {
   private wanted: number | null = null;
   private worth: readonly number[] | null = null;
   private slot_ms: number | null = null;
+  private layered = { layers: 1 as 1 | 2, since_ms: -Infinity };
   /** How many wishes were refused. */
   refused = 0;
 
@@ -124,6 +132,15 @@ export class Heed {
   /** The most pictures a second at `now_ms`, where packets are lost with the chance `lost`; null for as many as there are. */
   fps(now_ms: number, lost: number): number | null {
     return now_ms - this.heard_ms <= HEEDED_MS && this.slot_ms !== null ? leastRate(lost, this.slot_ms) : null;
+  }
+
+  /** How many temporal layers to send at `now_ms`, where packets are lost with the chance `lost`. */
+  layers(now_ms: number, lost: number): 1 | 2 {
+    const { layers, since_ms } = this.layered;
+    const full = now_ms - this.heard_ms <= HEEDED_MS && this.slot_ms !== null;
+    const wanted = full && lost > (layers === 1 ? LAYERED.above : LAYERED.below) ? 2 : 1;
+    if (wanted !== layers && now_ms - since_ms >= LAYERED_FOR_MS) this.layered = { layers: wanted, since_ms: now_ms };
+    return this.layered.layers;
   }
 
   /** What the parts of the picture are worth at `now_ms`, as {@link levelsFromMap} gives it; null where all are alike. */

@@ -80,8 +80,8 @@ export async function holdResolution(sender: RTCRtpSender, aim: VideoAim): Promi
   }
 }
 
-/** Sends at most so many kilobits and pictures a second from now on, besides what the sender aims at; null: only that. */
-export async function limit(sender: RTCRtpSender, aim: VideoAim, { kbps, fps }: Limits): Promise<void> {
+/** Sends at most so many kilobits and pictures a second from now on, in so many layers, besides what the sender aims at; null: only that. */
+export async function limit(sender: RTCRtpSender, aim: VideoAim, { kbps, fps, layers }: Limits): Promise<void> {
   const parameters = sender.getParameters();
   for (const encoding of parameters.encodings) {
     encoding.maxBitrate = Math.min(aim.max_bitrate, (kbps ?? Infinity) * 1_000);
@@ -91,6 +91,20 @@ export async function limit(sender: RTCRtpSender, aim: VideoAim, { kbps, fps }: 
     await sender.setParameters(parameters);
   } catch {
     // A browser without caps sends what its own control allows.
+  }
+  await layer(sender, `L1T${layers}`);
+}
+
+/** By itself, so that a browser without layers keeps to the rest. */
+async function layer(sender: RTCRtpSender, mode: "L1T1" | "L1T2"): Promise<void> {
+  const parameters = sender.getParameters();
+  const encodings: (RTCRtpEncodingParameters & { scalabilityMode?: string })[] = parameters.encodings;
+  if (encodings.every(({ scalabilityMode }) => (scalabilityMode ?? "L1T1") === mode)) return;
+  for (const encoding of encodings) encoding.scalabilityMode = mode;
+  try {
+    await sender.setParameters(parameters);
+  } catch {
+    // Then every picture builds on the one before.
   }
 }
 

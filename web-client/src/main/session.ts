@@ -337,8 +337,9 @@ export class Session extends Emitter<SessionEvents> {
   private obey(): void {
     const now_ms = performance.now();
     this.softener.heed(this.heed.levels(now_ms), now_ms);
-    const limits = { kbps: this.heed.cap_kbps(now_ms), fps: this.heed.fps(now_ms, this.lost) };
-    if (limits.kbps === this.limits.kbps && limits.fps === this.limits.fps) return;
+    const [kbps, fps, layers] = [this.heed.cap_kbps(now_ms), this.heed.fps(now_ms, this.lost), this.heed.layers(now_ms, this.lost)];
+    if (kbps === this.limits.kbps && fps === this.limits.fps && layers === this.limits.layers) return;
+    const limits = { kbps, fps, layers };
     this.limits = limits;
     void this.peer?.limit(limits);
   }

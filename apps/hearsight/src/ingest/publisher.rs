@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use hearsight_codecs::h264::Continuity;
 use hearsight_core::media::{Codec, Packet};
 use hearsight_core::stamped::{Mark, Stamped};
 use hearsight_core::time::Span;
@@ -37,6 +38,7 @@ struct Incoming {
     /// The first layer seen; others of a simulcast are ignored.
     rid: Option<Option<Rid>>,
     next_sequence: Option<u64>,
+    continuity: Continuity,
 }
 
 #[derive(Debug, Default)]
@@ -78,17 +80,21 @@ impl Publisher {
         }
         let missing = incoming.missing(track, &data);
         let key = track == Track::Sound || data.is_keyframe();
-        if track == Track::Picture && (key || missing > 0) {
-            self.keyframes.wanted = !key;
+        let arrived = stack.clock.moment_from_instant(data.network_time);
+        let rate = data.time.frequency().get();
+        // RTP carries the low 32 bits; the timeline unwraps them once, for both tracks.
+        let placed = self.timeline.place(track, data.time.numer() as u32, rate, arrived);
+        if track == Track::Picture {
+            // What nobody refers to is not worth a keyframe.
+            let follows = incoming.continuity.follows(&data.data, placed.at);
+            if key || missing > 0 && !follows {
+                self.keyframes.wanted = !key;
+            }
         }
         let counters = &stack.mailbox.counters;
         counters.units.one();
         counters.missing.add(u64::from(missing));
 
-        let arrived = stack.clock.moment_from_instant(data.network_time);
-        let rate = data.time.frequency().get();
-        // RTP carries the low 32 bits; the timeline unwraps them once, for both tracks.
-        let placed = self.timeline.place(track, data.time.numer() as u32, rate, arrived);
         let mut unit = Stamped::new(
             placed.at,
             placed.born,
@@ -217,6 +223,7 @@ impl Part for Publisher {
                     mid: added.mid,
                     rid: None,
                     next_sequence: None,
+                    continuity: Continuity::default(),
                 });
             }
             Event::MediaData(data) => self.media(data, stack),
