@@ -134,7 +134,10 @@ mod tests {
     #[test]
     fn bytes_that_keep_start_codes_apart_are_left_out() {
         let mut bits = Bits::new(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 7]);
-        assert_eq!((bits.take(24), bits.take(32), bits.take(8)), (Some(1), Some(0), Some(7)));
+        assert_eq!(
+            (bits.take(24), bits.take(32), bits.take(8)),
+            (Some(1), Some(0), Some(7))
+        );
         assert_eq!(bits.take(1), None);
         assert_eq!(Bits::new(&[0, 0, 0, 0]).exp_golomb(), None);
         assert_eq!(Bits::new(&[0b0001_0100]).exp_golomb(), Some(9));

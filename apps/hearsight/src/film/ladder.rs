@@ -61,7 +61,8 @@ impl Ladder {
         if part == of {
             return (width, height);
         }
-        (width * part / of & !1, height * part / of & !1)
+        let even = |side: u32| (side * part / of) & !1;
+        (even(width), even(height))
     }
 
     /// All of the picture's pixels are wanted: somebody reads small print in it.
