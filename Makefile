@@ -136,7 +136,7 @@ bench-hearing: setup ## what hearing costs a session at its beginning, after a m
 	@$(took) >&2
 
 bench-allocation: setup-test ## questions over recorded uplinks: congestion control alone beside caps, regions and rates of pictures
-	@echo "bench-allocation: building and running (optimised; half an hour, with ARGS=\"--scenes 4 --traces 2\" minutes)"
+	@echo "bench-allocation: building and running (optimised; a quarter of an hour, with ARGS=\"--scenes 4 --traces 2\" two minutes)"
 	@cargo run --release --locked -p hearsight-tests --bin bench-allocation -- $(ARGS)
 	@$(took) >&2
 

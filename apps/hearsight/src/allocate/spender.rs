@@ -381,7 +381,7 @@ impl State {
             kind: self.cap.kind().name().to_owned(),
             readability: self.readability,
             map,
-            slot_ms: (self.mode == Mode::Full).then_some(SLOT_MS),
+            slot_ms: (self.mode == Mode::Full && !open).then_some(SLOT_MS),
         }
     }
 }

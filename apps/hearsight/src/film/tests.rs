@@ -254,6 +254,9 @@ async fn where_bits_are_short_pictures_get_smaller_and_where_small_print_is_read
     let mut decoder = Decoder::new(DecoderConfig::default()).unwrap();
     let mut widths = Vec::new();
     while let Ok(unit) = seat.pictures.recv().await {
+        if unit.at > MediaTime::from_millis(20_000) {
+            break;
+        }
         let (key, mut out) = (unit.item.key, Outbox::default());
         decoder.run(Moment::ZERO, Signal::Item(unit), &mut out).unwrap();
         for signal in out.drain() {
@@ -275,7 +278,7 @@ async fn where_bits_are_short_pictures_get_smaller_and_where_small_print_is_read
             _ => {}
         }
     }
-    assert!(widths[1] < SNOW.0, "{widths:?}");
+    assert!(widths.len() >= 3 && widths[1] < SNOW.0, "{widths:?}");
     assert_eq!(widths.last(), Some(&SNOW.0), "{widths:?}");
     film.finish().unwrap_or_default();
 }

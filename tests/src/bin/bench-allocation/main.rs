@@ -64,7 +64,7 @@ fn number(flag: &str, otherwise: usize) -> Result<usize> {
 
 fn measure() -> Result<()> {
     let controllers = controllers::compare()?;
-    let material = Material::make(number("--scenes", 8)?, number("--traces", 6)?)?;
+    let material = Material::make(number("--scenes", 16)?, number("--traces", 6)?)?;
     let files = Files::under(&material::deps());
     let runtime = Runtime::open(&files.onnxruntime)?;
     let one = Config {

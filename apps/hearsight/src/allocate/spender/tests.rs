@@ -130,6 +130,12 @@ fn whoever_watches_sees_all_of_the_picture_unless_the_client_chose_otherwise() {
         "that changes nothing then"
     );
 
+    let full = self::spender(Mode::Full);
+    let watched = full.watched(moment(1), Viewers::Somebody).expect("told");
+    assert_eq!(watched.slot_ms, None, "as many pictures as there are");
+    let alone = full.watched(moment(2), Viewers::Nobody).expect("told");
+    assert_eq!(alone.slot_ms, Some(SLOT_MS));
+
     let other = self::spender(Mode::Off);
     assert_eq!(other.watched(moment(1), Viewers::Somebody), None, "off says nothing");
 }
