@@ -4,6 +4,7 @@ use std::sync::{Arc, Once};
 
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
+use ffmpeg_next::util::color::Range;
 use ffmpeg_next::util::log;
 use hearsight_core::media::{Bytes, Picture, Plane, Planes};
 
@@ -13,23 +14,44 @@ pub(crate) fn quiet() {
     ONCE.call_once(|| log::set_level(log::Level::Quiet));
 }
 
-/// The picture in a decoder's frame, its planes borrowed from the frame's own buffers; `None` unless it is planar
-/// 4:2:0 with 8 bits and its memory is as large as its dimensions need.
+/// The picture in a decoder's frame, its planes borrowed from the frame's own buffers, or brought to limited range where they are of the
+/// full one, as browsers code what was drawn; `None` unless it is planar 4:2:0 with 8 bits and its memory is as large as its dimensions
+/// need.
 pub(crate) fn picture_from_frame(frame: frame::Video) -> Option<Picture<Planes>> {
     if !matches!(frame.format(), Pixel::YUV420P | Pixel::YUVJ420P) {
         return None;
     }
+    let full = frame.format() == Pixel::YUVJ420P || frame.color_range() == Range::JPEG;
     let (width, height) = (frame.width(), frame.height());
     let frame = Arc::new(frame);
-    let (w, h) = (width as usize, height as usize);
-    let y = borrowed::plane(&frame, 0, w, h)?;
-    let u = borrowed::plane(&frame, 1, w.div_ceil(2), h.div_ceil(2))?;
-    let v = borrowed::plane(&frame, 2, w.div_ceil(2), h.div_ceil(2))?;
+    let plane = |index: usize, columns: u32, rows: u32, steps: u16| {
+        let (columns, rows) = (columns as usize, rows as usize);
+        let plane = borrowed::plane(&frame, index, columns, rows)?;
+        if full {
+            limited(&plane, columns, rows, steps)
+        } else {
+            Some(plane)
+        }
+    };
+    let y = plane(0, width, height, 219)?;
+    let u = plane(1, width.div_ceil(2), height.div_ceil(2), 224)?;
+    let v = plane(2, width.div_ceil(2), height.div_ceil(2), 224)?;
     Some(Picture {
         width,
         height,
         pixels: Planes { y, u, v },
     })
+}
+
+/// A plane whose 0 to 255 become `steps` steps from 16 on (ITU-R BT.601: 219 of luma, 224 of chroma).
+fn limited(plane: &Plane, columns: usize, rows: usize, steps: u16) -> Option<Plane> {
+    let table: [u8; 256] = std::array::from_fn(|value| (16 + (value * usize::from(steps) + 127) / 255) as u8);
+    let mut bytes = Vec::with_capacity(columns * rows);
+    for row in 0..rows {
+        bytes.extend(plane.row(row, columns)?.iter().map(|value| table[usize::from(*value)]));
+    }
+    let bytes: Bytes = Arc::new(bytes);
+    Some(Plane { bytes, stride: columns })
 }
 
 /// The border to the frame's memory.
@@ -95,6 +117,27 @@ mod tests {
         }
         assert!(picture.pixels.y.row(33, 50).is_some());
         assert!(picture.pixels.u.row(16, 25).is_some());
+    }
+
+    #[test]
+    fn the_full_range_becomes_the_limited_one() {
+        for (format, range) in [(Pixel::YUVJ420P, Range::Unspecified), (Pixel::YUV420P, Range::JPEG)] {
+            let mut frame = frame::Video::new(format, 64, 32);
+            frame.set_color_range(range);
+            for (index, values) in [(0, [0, 255, 98]), (1, [0, 255, 128]), (2, [0, 255, 128])] {
+                frame.data_mut(index)[..3].copy_from_slice(&values);
+            }
+            let picture = picture_from_frame(frame).expect("4:2:0");
+            let Planes { y, u, v } = &picture.pixels;
+            assert_eq!(&y.row(0, 64).expect("a row")[..3], [16, 235, 100]);
+            for plane in [u, v] {
+                assert_eq!(&plane.row(0, 32).expect("a row")[..3], [16, 240, 128]);
+            }
+        }
+        let mut frame = frame::Video::new(Pixel::YUV420P, 64, 32);
+        frame.data_mut(0)[..2].copy_from_slice(&[0, 255]);
+        let picture = picture_from_frame(frame).expect("4:2:0");
+        assert_eq!(&picture.pixels.y.row(0, 64).expect("a row")[..2], [0, 255]);
     }
 
     #[test]

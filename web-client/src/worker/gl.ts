@@ -1,8 +1,9 @@
-/** Softens pictures as `planes.ts` does, in a shader: once into the means of cells, and once from the picture and those. WebGL 2. */
+/** Softens pictures about as `planes.ts` does, as they are drawn on a canvas: once into the means of cells, and once from the picture and those. WebGL 2. */
 
 import type { Detail } from "./detail.js";
 import { CELL, cellsOf } from "./planes.js";
 
+/** One triangle over all there is; `at` goes from 0 to 1 across and up. */
 const VERTICES = `#version 300 es
 out vec2 at;
 void main() {
@@ -116,7 +117,8 @@ export class Gl {
   }
 }
 
-function program(gl: WebGL2RenderingContext, fragments: string): WebGLProgram | null {
+/** A program of {@link VERTICES} and these fragments; null where it can't be built. */
+export function program(gl: WebGL2RenderingContext, fragments: string): WebGLProgram | null {
   const made = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, VERTICES], [gl.FRAGMENT_SHADER, fragments]] as const) {
     const shader = gl.createShader(kind);
@@ -129,7 +131,8 @@ function program(gl: WebGL2RenderingContext, fragments: string): WebGLProgram | 
   return gl.getProgramParameter(made, gl.LINK_STATUS) === true ? made : null;
 }
 
-function texture(gl: WebGL2RenderingContext, unit: number): WebGLTexture {
+/** A texture on this unit: smooth, and going on at its edges. */
+export function texture(gl: WebGL2RenderingContext, unit: number): WebGLTexture {
   const made = gl.createTexture();
   gl.activeTexture(gl.TEXTURE0 + unit);
   gl.bindTexture(gl.TEXTURE_2D, made);

@@ -1,8 +1,8 @@
 /** The ways to soften a picture: with the graphics processor, or the planes by hand. */
 
 import type { Detail } from "./detail.js";
-import { Gl } from "./gl.js";
-import { cellsOf, planesOf, softenPlane } from "./planes.js";
+import { GlPlanes } from "./gl_planes.js";
+import { cellsOf, planesOf, softenPlane, type Plane } from "./planes.js";
 
 /** One way to soften pictures. */
 export interface Way {
@@ -13,41 +13,15 @@ export interface Way {
 }
 
 /** The ways of this machine, the best first. */
-export const WAYS: readonly (() => Way | null)[] = [() => Shader.open(), () => new Planes()];
+export const WAYS: readonly (() => Way | null)[] = [() => Shader.open(), () => new Processor()];
 
-/** A shader, on a canvas of its own. */
-class Shader implements Way {
-  readonly by = "gpu";
-  private constructor(
-    private readonly canvas: OffscreenCanvas,
-    private readonly gl: Gl,
-  ) {}
+type Soften = (bytes: Uint8Array, planes: readonly Plane[], width: number, height: number, detail: Detail) => boolean;
 
-  static open(): Shader | null {
-    const canvas = new OffscreenCanvas(2, 2);
-    const gl = Gl.on(canvas);
-    return gl === null ? null : new Shader(canvas, gl);
-  }
-
-  soften(frame: VideoFrame, detail: Detail): Promise<VideoFrame | null> {
-    const { displayWidth: width, displayHeight: height, timestamp, duration } = frame;
-    if (!this.gl.draw(frame, width, height, detail)) return Promise.resolve(null);
-    const told = duration === null ? { timestamp } : { timestamp, duration };
-    return Promise.resolve(new VideoFrame(this.canvas, { ...told, alpha: "discard" }));
-  }
-
-  close(): void {
-    this.gl.close();
-  }
-}
-
-/** The planes themselves. */
-class Planes implements Way {
-  readonly by = "cpu";
+/** A picture's planes taken out, softened and put together again as they were: size, format, colours and times stay. */
+class Copy {
   private bytes = new Uint8Array(0);
-  private grid: { readonly of: string; readonly kept: Float32Array } | null = null;
 
-  async soften(frame: VideoFrame, detail: Detail): Promise<VideoFrame | null> {
+  async softened(frame: VideoFrame, detail: Detail, soften: Soften): Promise<VideoFrame | null> {
     const { visibleRect, format, timestamp, duration } = frame;
     // A turned picture has its map the other way.
     const turned = "rotation" in frame && frame.rotation !== 0;
@@ -57,18 +31,51 @@ class Planes implements Way {
     if (this.bytes.length !== size) this.bytes = new Uint8Array(size);
     const layout = await frame.copyTo(this.bytes);
     const planes = planesOf(format, width, height, layout);
-    if (planes === null) return null;
-    const [columns, rows] = cellsOf(width, height);
-    const of = `${columns} ${rows} ${detail.version}`;
-    if (this.grid?.of !== of) this.grid = { of, kept: detail.grid(columns, rows) };
-    for (const plane of planes) softenPlane(this.bytes, plane, this.grid.kept, columns, rows);
+    if (planes === null || !soften(this.bytes, planes, width, height, detail)) return null;
     const told = duration === null ? { timestamp } : { timestamp, duration };
     const { displayWidth, displayHeight } = frame;
     const shown = { displayWidth, displayHeight, colorSpace: frame.colorSpace.toJSON() };
     return new VideoFrame(this.bytes, { ...told, ...shown, format, codedWidth: width, codedHeight: height, layout });
   }
+}
+
+/** A shader. */
+class Shader implements Way {
+  readonly by = "gpu";
+  private readonly copy = new Copy();
+  private constructor(private readonly gl: GlPlanes) {}
+
+  static open(): Shader | null {
+    const gl = GlPlanes.open();
+    return gl === null ? null : new Shader(gl);
+  }
+
+  soften(frame: VideoFrame, detail: Detail): Promise<VideoFrame | null> {
+    return this.copy.softened(frame, detail, (...planes) => this.gl.draw(...planes));
+  }
 
   close(): void {
-    this.bytes = new Uint8Array(0);
+    this.gl.close();
+  }
+}
+
+/** The processor. */
+class Processor implements Way {
+  readonly by = "cpu";
+  private readonly copy = new Copy();
+  private grid: { readonly of: string; readonly kept: Float32Array } | null = null;
+
+  soften(frame: VideoFrame, detail: Detail): Promise<VideoFrame | null> {
+    return this.copy.softened(frame, detail, (bytes, planes, width, height) => {
+      const [columns, rows] = cellsOf(width, height);
+      const of = `${columns} ${rows} ${detail.version}`;
+      if (this.grid?.of !== of) this.grid = { of, kept: detail.grid(columns, rows) };
+      for (const plane of planes) softenPlane(bytes, plane, this.grid.kept, columns, rows);
+      return true;
+    });
+  }
+
+  close(): void {
+    this.grid = null;
   }
 }

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { chromium } from "playwright-core";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -306,6 +307,48 @@ async function more(server, pictures) {
   const before = await server.evaluate(() => window.decoded());
   await server.waitForFunction(async (enough) => (await window.decoded()) >= enough, before + pictures, { polling: 100 });
 }
+
+test("the shader softens planes as the processor does, and changes nothing where all is kept", async () => {
+  const source = fileURLToPath(new URL("../../src/worker/", import.meta.url));
+  const contents = ["detail", "gl_planes", "planes"].map((name) => `export * from "${source}${name}.ts";`).join("\n");
+  const { outputFiles } = await build({ stdin: { contents, resolveDir: source }, bundle: true, write: false, format: "iife", globalName: "soft" });
+  const page = await context.newPage();
+  await page.addScriptTag({ content: outputFiles[0].text });
+  const off = await page.evaluate(() => {
+    const { cellsOf, Detail, GlPlanes, planesOf, softenPlane } = globalThis.soft;
+    const gl = GlPlanes.open();
+    const most = [];
+    for (const [format, width, height] of [["I420", 640, 480], ["NV12", 322, 178], ["I420", 322, 178]]) {
+      const detail = new Detail();
+      detail.aim(Array.from({ length: 720 }, (_, at) => (at % 40 < 20 ? 1 : (at % 40) / 40)));
+      detail.advance(60_000);
+      const half = (width + 1) >> 1;
+      const rows = (height + 1) >> 1;
+      const stride = width + 6;
+      const uv = stride * height;
+      const layout = format === "NV12" ? [{ offset: 0, stride }, { offset: uv, stride: 2 * half }] : [{ offset: 0, stride }, { offset: uv, stride: half }, { offset: uv + half * rows, stride: half }];
+      const bytes = Uint8Array.from({ length: uv + 2 * half * rows }, (_, at) => 128 + 60 * Math.sin(at / 3) + 60 * Math.cos(at / 517));
+      const planes = planesOf(format, width, height, layout);
+      const [mine, shader] = [bytes.slice(), bytes.slice()];
+      const [across, down] = cellsOf(width, height);
+      for (const plane of planes) softenPlane(mine, plane, detail.grid(across, down), across, down);
+      const drawn = gl.draw(shader, planes, width, height, detail);
+      const differs = mine.reduce((most, value, at) => Math.max(most, Math.abs(value - shader[at])), 0);
+      const kept = planes.every(({ offset, stride, step, height }) =>
+        Array.from({ length: height }, (_, row) => offset + row * stride).every((at) => Array.from({ length: 40 }, (_, n) => at + n * step).every((here) => shader[here] === bytes[here])));
+      const beside = Array.from({ length: height }, (_, row) => row * stride + width).every((at) => shader[at] === bytes[at]);
+      most.push({ drawn, differs, kept, beside, softened: mine.some((value, at) => value !== bytes[at]) });
+    }
+    gl.close();
+    return most;
+  });
+  for (const each of off) {
+    const { differs, ...rest } = each;
+    assert.deepEqual(rest, { drawn: true, kept: true, beside: true, softened: true });
+    assert.ok(differs <= 2, `${differs} off`);
+  }
+  await page.close();
+});
 
 test("what is worth nothing is softened, in a worker, on a canvas, or not at all; pictures go on", async () => {
   const ways = [
