@@ -79,8 +79,8 @@ const KEPT_TO: [(&str, &[&str], &str); 16] = [
     ("ort", &["hearsight-models"], "models are behind one room's door"),
     (
         "fast_image_resize",
-        &["hearsight-models"],
-        "pictures are scaled where a model wants them so",
+        &["hearsight-codecs", "hearsight-models"],
+        "pictures are scaled where a model wants them so, or a coder has few bits",
     ),
     ("tokenizers", &["hearsight-models"], "models are behind one room's door"),
     ("whisper-rs", &["hearsight-models"], "models are behind one room's door"),
