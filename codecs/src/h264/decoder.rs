@@ -60,8 +60,9 @@ pub enum OpenError {
 /// decoder, motion vectors exported.
 ///
 /// What cannot be decoded faithfully is not shown: after a gap, a missing or a damaged unit it asks for a key picture
-/// and skips to it, unless only pictures are missing that no other refers to ([`Continuity`]). Every unit with a picture in it comes out as one picture or is counted as lost. Pictures come out at
-/// once unless the stream reorders them, which senders of live video do not.
+/// and skips to it, unless only pictures are missing that no other refers to ([`Continuity`]). Every unit with a picture in
+/// it comes out as one picture or is counted as lost. Pictures come out at once unless the stream reorders them, which
+/// senders of live video do not.
 pub struct Decoder {
     codec: decoder::Video,
     config: Config,
